@@ -1,0 +1,306 @@
+# A CoAP endpoint toward one peer: reliability, tokens, duplicates, outgoing blocks (RFC 7252 4, 5; RFC 7959)
+# SPDX-License-Identifier: MIT
+from micropython import const
+
+from ..port import ticks_add, ticks_diff, urandom
+from .message import CoapError
+
+_CON = const(0)
+_NON = const(1)
+_ACK = const(2)
+_RST = const(3)
+
+# an exchange: what a confirmable message of ours waits for
+_MID = const(0)
+_TOKEN = const(1)  # None for a response: its acknowledgement ends the exchange
+_DATA = const(2)  # None once acknowledged
+_AT = const(3)
+_TIMEOUT = const(4)
+_COUNT = const(5)
+_DONE = const(6)
+_REQ = const(7)
+
+# a request that may take several blocks
+_CODE = const(0)
+_BODY = const(4)
+_SZX = const(5)
+_NUM = const(6)
+_TOTAL = const(7)  # 0 as long as it fits into one message
+
+_LIFE = const(247000)  # EXCHANGE_LIFETIME, ms
+_SEPARATE = const(93000)  # how long an acknowledged request waits for its response, ms
+_SMALL = const(128)  # a longer response to a GET or FETCH is made anew for a duplicate
+
+_RESET = const(-1)
+_TIMED_OUT = const(-2)
+
+
+class Endpoint:
+    """`channel` takes datagrams, `w` is the shared transmit buffer, `p` the shared reader.
+
+    `owner.serve(packet, w, now)` answers a request: it writes options and payload and returns the
+    response code, or 0 where the answer comes later. `owner.stream(packet)` gives a function for a
+    body that is to be streamed, or None. `owner.rejected(mid)` hears of a RST to a non-confirmable one.
+    Settable: `ack_timeout` (ms), `random_factor` (1500 is 1.5), `max_retransmit`, `nstart`, `szx`."""
+
+    ack_timeout = 2000
+    random_factor = 1500
+    max_retransmit = 4
+    nstart = 1
+    szx = 5  # the block size is 16 << szx
+    remembered = 8
+
+    def __init__(self, channel, w, p, owner):
+        self.channel = channel
+        self.w = w
+        self.p = p
+        self.owner = owner
+        r = urandom(4)
+        self.mid = r[0] << 8 | r[1]
+        self.salt = r[2:]
+        self.out = []
+        self.seen = []
+        self.assembly = None
+
+    def span(self):
+        """How long a confirmable message is retransmitted, ms (MAX_TRANSMIT_SPAN, RFC 7252 4.8.2)."""
+        return self.ack_timeout * self.random_factor // 1000 * ((1 << self.max_retransmit) - 1)
+
+    def busy(self):
+        """True while NSTART exchanges are open: nothing confirmable may be sent."""
+        return len(self.out) >= self.nstart
+
+    def next_mid(self):
+        self.mid = m = (self.mid + 1) & 0xFFFF
+        return m
+
+    def flush(self):
+        w = self.w
+        self.channel.send(w.buf, w.head, w.pos)
+
+    def empty(self, typ, mid):
+        self.w.begin(typ, 0, mid, b"")
+        self.flush()
+
+    def again(self, data):
+        w = self.w
+        w.pos = p = w.head + len(data)
+        w.buf[w.head : p] = data
+        self.flush()
+
+    def message(self):
+        w = self.w
+        return bytes(memoryview(w.buf)[w.head : w.pos])
+
+    def confirm(self, now, token, done, req=None):
+        """Send the confirmable message in the buffer, again and again until it is answered.
+
+        `done(code, packet)` gets the code of the response, 0 for the acknowledgement of a response or
+        notification, -1 for a reset, -2 when no answer came."""
+        t = self.ack_timeout
+        t += urandom(1)[0] * (t * (self.random_factor - 1000) // 1000) // 255
+        self.out.append([self.mid, token, self.message(), ticks_add(now, t), t, 0, done, req])
+        self.flush()
+
+    def request(self, now, code, path, query, ct, body, done):
+        """Send a request: `path` and `query` are sequences of bytes, `body(writer)` puts the payload (or
+        is None); what does not fit into a block goes block by block, `body` being called for each."""
+        m = self.next_mid()
+        token = self.salt + bytes((m >> 8, m & 255))
+        self.send_block(now, [code, path, query, ct, body, self.szx, 0, 0], token, done)
+
+    def send_block(self, now, req, token, done):
+        code, path, query, ct, body, szx, num, total = req
+        w = self.w
+        w.begin(_CON, code, self.next_mid(), token)
+        for s in path:
+            w.opt(11, s)
+        if body:
+            w.opt(12, ct)
+        for s in query:
+            w.opt(15, s)
+        if total:
+            w.opt(27, num << 4 | 8 | szx)
+            m = w.pos - 1
+            if not num:
+                w.opt(60, total)
+        if body:
+            w.body(num << szx + 4, 16 << szx)
+            body(w)
+            more = w.end()
+            if more and not total:
+                req[_TOTAL] = w.at
+                return self.send_block(now, req, token, done)
+            if total and not more:
+                w.buf[m] &= 0xF7
+        self.confirm(now, token, done, req)
+
+    def feed(self, d, now, root):
+        """Take in a datagram; `root` holds the segments of the alternate path that requests begin with."""
+        p = self.p
+        err = p.parse(d, root)
+        code = p.code
+        if err < 0:
+            return
+        if err == 1 or not code or 32 <= code < 64 or code >= 192:
+            # an empty message, or one that can't be read (RFC 7252 4.2, 4.3): a confirmable one is rejected
+            if p.typ == _CON:
+                self.empty(_RST, p.mid)
+            elif p.typ != _NON and err != 1 and not code:
+                self.ended(p, now)
+        elif code >= 64:
+            self.answered(p, err, now)
+        elif p.typ < _ACK:
+            self.requested(p, err, now)
+
+    def ended(self, p, now):
+        mid = p.mid
+        for x in self.out:
+            if x[_MID] == mid and x[_DATA]:
+                if p.typ == _ACK and x[_TOKEN]:
+                    x[_DATA] = None
+                    x[_AT] = ticks_add(now, _SEPARATE)
+                else:
+                    self.out.remove(x)
+                    x[_DONE](_RESET if p.typ == _RST else 0, None)
+                return
+        if p.typ == _RST:
+            self.owner.rejected(mid)
+
+    def answered(self, p, err, now):
+        for x in self.out:
+            if x[_TOKEN] == p.token and (p.typ != _ACK or x[_MID] == p.mid):
+                if p.typ == _CON:
+                    self.empty(_RST if err else _ACK, p.mid)
+                self.out.remove(x)
+                if not self.next_block(p, x, now):
+                    x[_DONE](_RESET if err else p.code, p)
+                return
+        if p.typ == _CON:
+            # one that was taken before, its acknowledgement being lost, or none of ours
+            self.empty(_ACK if p.token[:2] == self.salt else _RST, p.mid)
+
+    def next_block(self, p, x, now):
+        # RFC 7959 2.5, 2.9: go on after 2.31, from the start in smaller blocks after 4.13
+        req = x[_REQ]
+        if p.b1 < 0 or not req[_TOTAL] or p.code not in (0x5F, 0x8D):
+            return False
+        szx = min(p.b1 & 7, req[_SZX])
+        if p.code == 0x5F:
+            req[_NUM] = (req[_NUM] + 1) << req[_SZX] >> szx
+        elif szx == req[_SZX]:
+            return False
+        else:
+            req[_NUM] = 0
+        req[_SZX] = szx
+        self.send_block(now, req, x[_TOKEN], x[_DONE])
+        return True
+
+    def requested(self, p, err, now):
+        for e in self.seen:
+            if e[0] == p.mid and ticks_diff(now, e[1]) < _LIFE:
+                if p.typ == _CON and e[2]:
+                    return self.again(e[2])
+                if p.typ == _NON or p.code not in (1, 5):
+                    return
+                self.seen.remove(e)
+                break
+        mid = p.mid
+        if p.typ == _CON:
+            self.respond(p, err, _ACK, mid, now)
+        else:
+            self.respond(p, err, _NON, self.next_mid(), now)
+        e = None
+        if p.typ == _CON:
+            if not self.w.buf[self.w.head + 1]:
+                self.w.begin(_ACK, 0, mid, b"")
+            if p.code not in (1, 5) or self.w.pos - self.w.head <= _SMALL:
+                e = self.message()
+        if len(self.seen) >= self.remembered:
+            self.seen.pop(0)
+        self.seen.append((mid, now, e))
+        if e or self.w.buf[self.w.head + 1]:
+            self.flush()
+
+    def respond(self, p, err, typ, mid, now):
+        """Write the response to the request `p`: the one place where a refusal is answered."""
+        w = self.w
+        w.begin(typ, 0, mid, p.token)
+        try:
+            if err:
+                raise CoapError(err)
+            code = 0
+            if p.b1 >= 0:
+                if not self.assembly:
+                    from .block import Assembly
+
+                    self.assembly = Assembly(self.owner)
+                code = self.assembly.take(p, now)
+            code = code or self.owner.serve(p, w, now)
+            if p.b1 >= 0 and w.last < 27:
+                w.opt(27, p.b1)
+        except CoapError as e:
+            w.begin(typ, 0, mid, p.token)
+            code = e.args[0]
+            if len(e.args) > 1:
+                w.opt(60, e.args[1])
+        w.buf[w.head + 1] = code
+        return code
+
+    def content(self, b2, b1, obs, ct, encode):
+        """Write options and payload of a response, or the block of it that option value `b2` asks for
+        (-1: none); `b1`, `obs` are -1 where absent; `encode(writer)` puts the whole payload, each time
+        the same: `owner.snapshot(first)` holds it still from the first block on and returns its ETag."""
+        w = self.w
+        start = w.pos
+        szx = self.szx
+        num = 0
+        if b2 >= 0:
+            num = b2 >> 4
+            szx = min(b2 & 7, szx)
+        total = 0
+        while True:
+            w.pos = start
+            w.last = 0
+            if b2 >= 0:
+                w.opt(4, self.owner.snapshot(not num))
+            if obs >= 0:
+                w.opt(6, obs)
+            w.opt(12, ct)
+            if b2 >= 0:
+                w.opt(23, num << 4 | 8 | szx)
+                m = w.pos - 1
+            if b1 >= 0:
+                w.opt(27, b1)
+            if total:
+                w.opt(28, total)
+            w.body(num << szx + 4, 16 << szx)
+            encode(w)
+            if not w.end() or b2 >= 0:
+                break
+            b2 = 0
+            total = w.at
+        if num and w.at <= w.lo:
+            raise CoapError(0x82)
+        if b2 >= 0 and w.at <= w.hi:
+            w.buf[m] &= 0xF7
+
+    def poll(self, now):
+        """Retransmit what is due; the ms until more is, or -1."""
+        wait = -1
+        for x in self.out:
+            t = ticks_diff(x[_AT], now)
+            if t <= 0:
+                if not x[_DATA] or x[_COUNT] >= self.max_retransmit:
+                    self.out.remove(x)
+                    x[_DONE](_TIMED_OUT, None)
+                    return 0
+                x[_COUNT] += 1
+                t = x[_TIMEOUT] = x[_TIMEOUT] * 2
+                x[_AT] = ticks_add(now, t)
+                self.again(x[_DATA])
+            if wait < 0 or t < wait:
+                wait = t
+        if self.seen and ticks_diff(now, self.seen[-1][1]) > _LIFE:
+            self.seen.clear()
+        return wait

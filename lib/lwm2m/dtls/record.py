@@ -1,0 +1,361 @@
+# DTLS 1.2 records: the secure channel, AES-128-CCM-8, Connection ID, replay window, what survives a deep sleep
+# SPDX-License-Identifier: MIT
+from micropython import const
+import sys
+
+try:
+    from cryptolib import aes
+except ImportError:
+    try:
+        from ucryptolib import aes
+    except ImportError:
+        from .aes import aes
+
+_CCM_8 = const(0xC0A8)  # TLS_PSK_WITH_AES_128_CCM_8, RFC 6655
+_CBC = const(0xAE)  # TLS_PSK_WITH_AES_128_CBC_SHA256, RFC 5487
+_CHUNK = const(256)  # bytes that are ciphered in one go; a multiple of 16
+_AHEAD = const(64)  # sequence numbers that a saved state leaves to the running session
+_NEVER = const(0x3FFFFFFF)
+
+
+def aad(head, n):
+    """What the MAC of a record covers besides its `n` bytes (RFC 5246 6.2.3.3, RFC 9146 5).
+
+    `head` is the record's header without its length: type, version, epoch, sequence number, Connection ID.
+    """
+    size = n.to_bytes(2, "big")
+    if head[0] != 25:
+        return head[3:] + head[:3] + size
+    return b"\xff\xff\xff\xff\xff\xff\xff\xff\x19" + bytes((len(head) - 11,)) + head + size
+
+
+class Ccm:
+    """AES-128-CCM-8 in one direction; `keys` is the key block, `side` 0 the client's half, 1 the server's."""
+
+    EXPLICIT = 8  # bytes of nonce between header and ciphertext
+
+    def __init__(self, keys, side, ems):
+        self.key = keys[16 * side : 16 * side + 16]
+        self.salt = keys[32 + 4 * side : 36 + 4 * side]
+        self.ecb = aes(self.key, 1)
+
+    def crypt(self, head, nonce, m, i, n, opening):
+        """Cipher m[i:i+n] in place; the tag as an integer. The 15 bytes behind are read, and must be 0."""
+        a = aad(head, n)
+        # A new CBC object for each record: dearer to keep and to rewind than to make.
+        cbc = aes(self.key, 2, bytes(16))
+        p = bytearray((len(a) + 33) & -16)
+        p[0] = 0x5A
+        p[1:5] = self.salt
+        p[5:13] = nonce
+        p[14] = n >> 8
+        p[15] = n & 255
+        p[17] = len(a)
+        p[18 : 18 + len(a)] = a
+        c = bytearray(16)
+        c[0] = 2
+        c[1:13] = p[1:13]
+        cbc.encrypt(p, p)
+        tag = p[-16:-8]
+        k = 1
+        while n > 0:
+            w = min(n, _CHUNK)
+            q = (w + 15) & -16
+            x = m[i : i + w]
+            if not opening:
+                s = bytearray(q)
+                cbc.encrypt(m[i : i + q], s)
+                tag = s[-16:-8]
+            s = bytearray(bytes(c) * (q >> 4))
+            for j in range(15, q, 16):
+                s[j] = k
+                k += 1
+            self.ecb.encrypt(s, s)
+            x[:] = (int.from_bytes(x, "big") ^ int.from_bytes(s[:w], "big")).to_bytes(w, "big")
+            if opening:
+                cbc.encrypt(m[i : i + q], s)
+                tag = s[-16:-8]
+            i += w
+            n -= w
+        self.ecb.encrypt(c, c)
+        return int.from_bytes(tag, "big") ^ int.from_bytes(c[:8], "big")
+
+    def seal(self, head, m, start, end):
+        """Seal m[start:end] in place, the nonce goes before it and the tag behind; the new end."""
+        nonce = head[3:11]
+        m[start - 8 : start] = nonce
+        m[end : end + 16] = bytes(16)
+        tag = self.crypt(head, nonce, m, start, end - start, False)
+        m[end : end + 8] = tag.to_bytes(8, "big")
+        return end + 8
+
+    def open(self, head, m):
+        """The plaintext of a record's body as a memoryview, or None where it is not authentic."""
+        n = len(m) - 16
+        if 0 <= n < 4080:  # the counter has one byte here
+            b = memoryview(bytearray(n + 15))
+            b[:n] = m[8:-8]
+            # An XOR of the whole, so that the time tells nothing of the place of a difference.
+            if not self.crypt(head, bytes(m[:8]), b, 0, n, True) ^ int.from_bytes(m[-8:], "big"):
+                return b[:n]
+
+
+class Secure:
+    """A DTLS 1.2 client (RFC 6347) with a pre-shared key, as a channel: a datagram in, a datagram out.
+
+    lower:    what sends the datagrams, by `send(buf, start, end)`
+    identity: PSK identity, text or bytes; key: bytes
+    suites:   cipher suites in order of preference
+    cid:      Connection ID (RFC 9146): True offers it and asks for none in what is received, a number is
+              the length of the own one, False leaves it out
+    random:   `random(n)` gives n bytes; the port's `urandom` by default
+    session:  what an earlier `dump()` gave
+    timeout:  ms before the first retransmission in the handshake; doubles, 5 times
+    save:     `save(bytes)` keeps what `dump()` gives. Only with it a Connection ID outlives this object.
+
+    `state` is 0 closed, 1 connecting, 2 open, 3 failed; `error` the number of the alert that ended it, -1
+    where the server was silent, -2 where it was silent to the Finished message: a wrong key most of the time.
+    A buffer that is sent needs HEAD bytes before and TAIL bytes behind what it holds.
+    """
+
+    HEAD = 32
+    TAIL = 17
+
+    def __init__(
+        self, lower, identity, key, suites=(_CCM_8,), cid=True, random=None, session=None, timeout=2000, save=None
+    ):
+        if random is None:
+            from ..port import urandom as random
+        self.lower = lower
+        self.identity = identity.encode() if isinstance(identity, str) else identity
+        self.key = key
+        self.suites = suites
+        self.offer = cid
+        self.random = random
+        self.timeout = timeout
+        self.save = save
+        self.error = 0
+        # More for HMAC-SHA256, an explicit IV and the padding.
+        if _CBC in suites:
+            self.HEAD = 40
+            self.TAIL = 50
+        self.sid = self.master = b""
+        self._reset(0)
+        if session:
+            self.restore(session)
+
+    def _reset(self, state):
+        # Without keys, and without what belongs to them.
+        self.state = state
+        self.hs = self.rd = self.wr = self.more = None
+        self.cid = self.peer = self.keys = b""
+        self.seq = self.top = self.window = 0
+        self.limit = 0 if self.save else _NEVER
+
+    def install(self, suite, keys, cid, peer):
+        """Take a key block; `cid` is what the server puts into its records, `peer` what it wants in ours."""
+        self.suite = suite
+        self.keys = keys
+        self.cid = cid
+        self.peer = peer
+        cipher = Ccm
+        if suite == _CBC:
+            from .cbc import Cbc as cipher
+        self.wr = cipher(keys, 0, self.ems)
+        self.rd = cipher(keys, 1, self.ems)
+
+    def connect(self, now):
+        """Start a handshake, by the session where there is one (RFC 5246 7.3); a session that is open ends."""
+        from .handshake import Handshake
+
+        self._reset(1)
+        self.error = 0
+        self.hs = Handshake(self)
+        self.hs.start(now)
+
+    def release(self):
+        """Let go of the handshake, and of its module, which is imported anew for the next."""
+        self.hs = None
+        name = __name__[:-6]
+        if sys.modules.pop(name + "handshake", None):
+            del sys.modules[name[:-1]].handshake
+
+    def fail(self, state, error):
+        """End it; `error` is the alert's number, or negative."""
+        if error > 0:
+            self.sid = b""  # RFC 5246 7.2.2
+        self.error = error
+        self._reset(state)
+        self.release()
+
+    def alert(self, level, number):
+        """Send an alert in the epoch that has begun (RFC 5246 7.2)."""
+        if self.wr:
+            b = bytearray(self.HEAD + self.TAIL + 2)
+            b[self.HEAD] = level
+            b[self.HEAD + 1] = number
+            self.out(21, b, self.HEAD, self.HEAD + 2)
+        else:
+            b = b"\x15\xfe\xfd\0\0\0\0\0\0\xff\xff\0\2" + bytes((level, number))
+            self.lower.send(b, 0, 15)
+
+    def seal(self, typ, buf, start, end):
+        """Make a record of buf[start:end] in place; where it begins and ends."""
+        if self.state == 2 and self.seq >= self.limit:
+            self.save(self.dump())
+        m = memoryview(buf)
+        if self.peer:
+            m[end] = typ
+            end += 1
+            typ = 25
+        head = bytes((typ, 254, 253, 0, 1)) + self.seq.to_bytes(6, "big") + self.peer
+        self.seq += 1
+        end = self.wr.seal(head, m, start, end)
+        start -= self.wr.EXPLICIT
+        i = start - len(head) - 2
+        m[i:start] = head + (end - start).to_bytes(2, "big")
+        return i, end
+
+    def out(self, typ, buf, start, end):
+        """Send buf[start:end] as one record of a type."""
+        # A long Connection ID of the server's may need more room than HEAD promises.
+        n = 13 + len(self.peer) + self.wr.EXPLICIT
+        if n > start:
+            b = bytearray(n + end - start + self.TAIL)
+            b[n : n + end - start] = memoryview(buf)[start:end]
+            buf = b
+            end += n - start
+            start = n
+        start, end = self.seal(typ, buf, start, end)
+        self.lower.send(buf, start, end)
+
+    def send(self, buf, start, end):
+        """Send buf[start:end], sealed where it lies; OSError where the channel is not open."""
+        if self.state != 2:
+            raise OSError(107)  # ENOTCONN
+        self.out(23, buf, start, end)
+
+    def feed(self, data, now):
+        """The application's plaintext in a datagram, or None.
+
+        `more` is set where the datagram holds more records: `feed(None, now)` goes on with them.
+        """
+        if data is None:
+            data = self.more
+        self.more = None
+        while data and len(data) > 12:
+            h = 11 + len(self.cid) if data[0] == 25 else 11
+            e = h + 2
+            if len(data) < e:
+                break
+            e += data[h] << 8 | data[h + 1]
+            if len(data) < e:
+                break
+            p = self.record(bytes(data[:h]), memoryview(data)[h + 2 : e], now)
+            data = data[e:]
+            if p:
+                self.more = data
+                return p
+
+    def record(self, head, m, now):
+        """Take one record; the plaintext where it is the application's."""
+        typ = head[0]
+        epoch = head[4]
+        if head[1] != 254 or head[3] or epoch > 1:
+            return
+        if epoch:
+            # With a Connection ID of ours every protected record has it (RFC 9146 4).
+            if not self.rd or (typ == 25) != (len(self.cid) > 0) or head[11:] != self.cid:
+                return
+            n = int.from_bytes(head[5:11], "big")
+            d = self.top - n
+            if d > 63 or d >= 0 and self.window >> d & 1:
+                return
+            m = self.rd.open(head, m)
+            if m is None:
+                return
+            if d < 0:
+                self.window = (self.window << -d | 1) & 0xFFFFFFFFFFFFFFFF if d > -64 else 1
+                self.top = n
+            else:
+                self.window |= 1 << d
+            if typ == 25:
+                n = len(m)
+                while n and not m[n - 1]:
+                    n -= 1
+                if not n:
+                    return
+                typ = m[n - 1]
+                m = m[: n - 1]
+            if self.state == 2:
+                if typ == 23:
+                    if self.hs:
+                        self.release()
+                    return m
+                if typ == 22 and len(m) > 11:
+                    if m[0] == 20 and self.hs:
+                        # It did not get the last flight of a resumption.
+                        self.hs.transmit(now)
+                    elif not m[0]:
+                        self.alert(1, 100)  # no_renegotiation
+        elif self.state != 1:
+            return  # anybody could have sent it
+        if typ == 21 and len(m) == 2:
+            if m[0] == 2 or not m[1]:
+                if self.state == 2 and not m[1]:
+                    self.alert(1, 0)
+                self.fail(3 if m[0] == 2 or self.state == 1 else 0, m[1])
+        elif typ == 22 and self.state == 1:
+            self.hs.feed(m, epoch, now)
+
+    def poll(self, now):
+        """Do what is due; ms until the next time, or -1."""
+        return self.hs.poll(now) if self.state == 1 else -1
+
+    def close(self):
+        """Tell the server (close_notify), and forget the keys; the session stays for a resumption."""
+        if self.state == 2:
+            self.alert(1, 0)
+        self.fail(0, 0)
+
+    def dump(self):
+        """The session as bytes, for `restore`; with `save` the keys too, where a Connection ID makes them of use.
+
+        The saved sequence number is 64 ahead: before the session gets there it saves again.
+        """
+        b = bytearray(b"\1")
+        keys = b""
+        if self.state == 2 and self.save:
+            self.limit = _NEVER
+            if self.peer:
+                keys = self.keys
+                self.limit = self.seq + _AHEAD
+        if self.sid or keys:
+            b += bytes((self.ems,)) + self.suite.to_bytes(2, "big")
+            for n in (self.limit if keys else 0, self.top, self.window):
+                b += n.to_bytes(8, "big")
+            for x in (self.sid, self.master, keys, self.cid, self.peer):
+                b.append(len(x))
+                b += x
+        return bytes(b)
+
+    def restore(self, b):
+        """Take what `dump` gave: open at once where it has a Connection ID and there is `save`; False if it is not
+        from here."""
+        f = []
+        i = 28
+        while i < len(b):
+            n = i + 1 + b[i]
+            f.append(bytes(b[i + 1 : n]))
+            i = n
+        if i != len(b) or len(f) != 5 or b[0] != 1:
+            return False
+        self._reset(0)
+        self.ems = b[1]
+        self.suite = b[2] << 8 | b[3]
+        self.sid, self.master, keys, cid, peer = f
+        if keys and self.save:
+            self.install(self.suite, keys, cid, peer)
+            self.seq, self.top, self.window = (int.from_bytes(b[i : i + 8], "big") for i in (4, 12, 20))
+            self.state = 2
+        return True

@@ -1,0 +1,54 @@
+# Plain text (Core 1.1.1 7.4.1): the value of one resource; opaque values as base64
+# SPDX-License-Identifier: MIT
+try:
+    from ubinascii import a2b_base64, b2a_base64
+except ImportError:
+    from binascii import a2b_base64, b2a_base64
+
+from ..coap.message import CoapError
+from ..tree import BOOLEAN, CORELNK, FLOAT, OBJLNK, OPAQUE, STRING, canonical
+
+
+def single(tree, o, i, r, ri):
+    """The one value at a path, for formats that hold no more: 4.06 where there are several."""
+    v = tree.read(o, i, r) if r >= 0 else {}
+    if ri >= 0:
+        v = v[ri]
+    if isinstance(v, dict):
+        raise CoapError(0x86)
+    return v
+
+
+def encode(w, tree, o, i, r, ri):
+    v = single(tree, o, i, r, ri)
+    t = tree.row(o, r) & 15
+    if t == OPAQUE:
+        v = b2a_base64(v)[:-1]
+    elif t == BOOLEAN:
+        v = b"1" if v else b"0"
+    elif t == OBJLNK:
+        v = b"%d:%d" % (v >> 16, v & 65535)
+    elif t not in (STRING, CORELNK):
+        v = str(v).encode()
+    w.put(v)
+
+
+def decode(d, a, b, tree, o, i, r, ri, emit):
+    kind = tree.row(o, r) & 255
+    t = kind & 15
+    v = bytes(memoryview(d)[a:b])
+    if r < 0 or (kind and tree.row(o, r) & 0x800 and ri < 0):
+        raise CoapError(0x80)
+    if t == OPAQUE:
+        v = a2b_base64(v)
+    elif t == BOOLEAN:
+        v = {b"0": False, b"1": True}.get(v)
+    elif t not in (STRING, CORELNK, OBJLNK):
+        for c in v:
+            # int() and float() accept spaces and underlines
+            if c not in b"+-.0123456789eE":
+                raise ValueError
+        v = float(v) if t == FLOAT else int(v)
+    else:
+        v = str(v, "utf8")
+    emit(i, r, ri, canonical(kind, v))

@@ -1,0 +1,2 @@
+# Objects that have a behaviour of their own, one file each
+# SPDX-License-Identifier: MIT

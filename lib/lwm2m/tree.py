@@ -1,0 +1,265 @@
+# The data tree: object tables, instances, values, and the application's functions behind them
+# SPDX-License-Identifier: MIT
+import sys
+from micropython import const
+
+from .coap.message import CoapError
+from .model import TABLE
+
+# access, the third byte of a table's row
+_R = const(1)
+_MULTI = const(8)
+
+# types, the low four bits of its fourth byte; _UNSIGNED excludes negative integers
+STRING = const(1)
+INTEGER = const(2)
+FLOAT = const(3)
+BOOLEAN = const(4)
+OPAQUE = const(5)
+TIME = const(6)
+OBJLNK = const(7)
+UINT = const(8)
+CORELNK = const(9)
+_UNSIGNED = const(128)
+
+# kinds of functions of the application
+READ = const(1)
+WRITE = const(2)
+EXEC = const(3)
+CREATE = const(4)
+DELETE = const(5)
+VALIDATE = const(6)
+STREAM = const(7)
+
+LATER = object()  # what a read or execute function returns that answers later
+
+
+def split(path):
+    """The ids of a path such as "/3/0/0" or "3/0" as [object, instance, resource, resource instance],
+    -1 where it ends before; ValueError where it is no path."""
+    ids = [-1, -1, -1, -1]
+    n = 0
+    for s in path.strip("/").split("/") if path != "/" else ():
+        v = int(s) if s.isdigit() else -1
+        if n > 3 or not 0 <= v < 65536:
+            raise ValueError("no path: " + path)
+        ids[n] = v
+        n += 1
+    return ids
+
+
+def join(o, i=-1, r=-1, ri=-1):
+    s = ""
+    for x in (o, i, r, ri):
+        if x < 0:
+            break
+        s += "/%d" % x
+    return s
+
+
+def canonical(kind, v):
+    """Value `v` of the application as the tree holds it: bytes for text, an integer for an object link;
+    ValueError where it is not of that type. `kind` is the fourth byte of the table's row."""
+    t = kind & 15
+    if isinstance(v, dict):
+        return {k: canonical(kind, x) for k, x in v.items()}
+    if t in (INTEGER, TIME, UINT):
+        if isinstance(v, (int, bool)) and not (v < 0 and kind & _UNSIGNED) and -1 <= v >> 63 <= (t == UINT):
+            return int(v)
+    elif t == FLOAT:
+        if isinstance(v, (int, float)):
+            return float(v)
+    elif t == BOOLEAN:
+        if v in (0, 1):
+            return bool(v)
+    elif t == OBJLNK:
+        if isinstance(v, str):
+            v = [int(x) for x in v.split(":")]
+        if isinstance(v, (tuple, list)) and len(v) == 2:
+            v = v[0] << 16 | v[1]
+        if isinstance(v, int) and 0 <= v >> 16 < 65536:
+            return v
+    elif isinstance(v, str):
+        return v.encode()
+    elif isinstance(v, (bytes, bytearray, memoryview)):
+        return v
+    raise ValueError("wrong type: %r" % (v,))
+
+
+def native(kind, v):
+    """The reverse of canonical(): text as str, an object link as (object, instance)."""
+    t = kind & 15
+    if isinstance(v, dict):
+        return {k: native(kind, x) for k, x in v.items()}
+    if v is None:
+        return v
+    if t == OBJLNK:
+        return v >> 16, v & 65535
+    return str(v, "utf8") if t in (STRING, CORELNK) else v
+
+
+class Tree:
+    def __init__(self, changed):
+        self.changed = changed  # changed(object, instance, resource), -1 for created or deleted instances
+        self.level = 2  # the minor version registered: objects 1 and 5 show its resources
+        self.tables = [TABLE]
+        self.inst = {}  # {object: {instance: {resource: value}}}; a multiple resource is a dict
+        self.hooks = {}  # {object: [(kind, instance, resource, function)]}
+        self.memo = None  # values that a read in several blocks goes on showing
+        self.memos = []  # [key, {(o, i, r): value}, ETag, ticks], at most two
+        self.answers = ()
+        self.o = -1
+
+    def find(self, o):
+        """Look object `o` up in the tables; its flags (1 multiple, 2 mandatory), or -1."""
+        if o != self.o:
+            self.o = -1
+            for t in self.tables:
+                p = 0
+                while p < len(t):
+                    if t[p] << 8 | t[p + 1] == o:
+                        self.o = o
+                        self.t = t
+                        self.p = p + 8
+                        self.n = t[p + 3]
+                        return t[p + 2]
+                    p += 8 + 4 * t[p + 3]
+            return -1
+        return self.t[self.p - 6]
+
+    def version(self, o):
+        """The version of object `o` that belongs to the registered one, as 0x11 for 1.1."""
+        self.find(o)
+        return self.t[self.p - 4 + self.level]
+
+    def row(self, o, r):
+        """Access << 8 | type of a resource, or 0 where the object has none such."""
+        if self.find(o) < 0:
+            return 0
+        t = self.t
+        lo = 0
+        hi = self.n
+        while lo < hi:
+            m = (lo + hi) >> 1
+            p = self.p + 4 * m
+            x = t[p] << 8 | t[p + 1]
+            if x == r:
+                return t[p + 2] << 8 | t[p + 3]
+            if x < r:
+                lo = m + 1
+            else:
+                hi = m
+        return 0
+
+    def has(self, o, i, r):
+        """True where an instance has a resource: a value, or a function that reads or executes it."""
+        row = self.row(o, r)
+        if not self.shown(o, row >> 8) or not row:
+            return False
+        if self.inst[o][i].get(r) is not None or self.hook(READ, o, i, r):
+            return True
+        return row & 0x400 and (o == 1 or self.hook(EXEC, o, i, r))
+
+    def shown(self, o, access):
+        return access >> 5 <= self.level or o not in (1, 5)
+
+    def instances(self, o):
+        """The ids of the instances of an object, in order."""
+        d = self.inst.get(o, ())
+        return sorted(d) if len(d) > 1 else d
+
+    def get(self, o, i, r):
+        """A value as it stands, without any function; None where there is none."""
+        return self.inst.get(o, {}).get(i, {}).get(r)
+
+    def hook(self, kind, o, i, r=-1):
+        for h in self.hooks.get(o, ()):
+            if h[0] == kind and (h[1] == i or h[1] < 0) and (h[2] == r or h[2] < 0):
+                return h[3]
+        return None
+
+    def call(self, f, o, i, r, v):
+        """Call a function of the application: what it raises is a refusal, 5.00 if it says no more; with
+        LATER the whole request waits, and is done again once answers[o, i, r] is there."""
+        if self.answers and (o, i, r) in self.answers:
+            return self.answers[o, i, r]
+        try:
+            v = f(join(o, i, r), v)
+        except CoapError:
+            raise
+        except Exception as e:
+            sys.print_exception(e)
+            raise CoapError(0xA0)
+        if v is LATER:
+            self.waiting = (o, i, r)
+            raise CoapError(0)
+        return v
+
+    def ask(self, kind, o, i, r, v):
+        """Let a function have its say: a CoAP code that it returns is a refusal, so is False."""
+        f = self.hook(kind, o, i, r)
+        if f:
+            v = self.call(f, o, i, r, v)
+            if v is False:
+                raise CoapError(0x80)
+            if isinstance(v, int) and v >= 0x80:
+                raise CoapError(v)
+        return f
+
+    def read(self, o, i, r):
+        """The value to be shown; None where there is none."""
+        m = self.memo
+        if m is not None and (o, i, r) in m:
+            return m[o, i, r]
+        v = self.inst[o][i].get(r)
+        if o in self.hooks:
+            f = self.hook(READ, o, i, r)
+            if f:
+                kind = self.row(o, r)
+                v = canonical(kind, self.call(f, o, i, r, native(kind, v)))
+                if m is not None:
+                    m[o, i, r] = v
+        return v
+
+    def resources(self, o, i, f, arg):
+        """Call f(arg, o, i, r, type, value) for each readable resource of an instance, in order."""
+        self.find(o)
+        t = self.t
+        for p in range(self.p, self.p + 4 * self.n, 4):
+            if t[p + 2] & _R and self.shown(o, t[p + 2]):
+                r = t[p] << 8 | t[p + 1]
+                v = self.read(o, i, r)
+                if v is not None:
+                    f(arg, o, i, r, t[p + 3] & 15, v)
+
+    def put(self, o, i, r, ri, v):
+        """Store a canonical value, None to remove it, and tell of the change."""
+        d = self.inst[o][i]
+        old = d.get(r)
+        if ri >= 0:
+            m = dict(old or {})
+            if v is None:
+                m.pop(ri, None)
+            else:
+                m[ri] = v
+            v = m
+        if v == old and type(v) is type(old):
+            return
+        for m in self.memos:
+            if (o, i, r) not in m[1]:
+                m[1][o, i, r] = old
+        if v is None:
+            del d[r]
+        else:
+            d[r] = v
+        self.changed(o, i, r)
+
+    def create(self, o, i, d=None):
+        self.inst.setdefault(o, {})[i] = d or {}
+        self.memos.clear()
+        self.changed(o, i, -1)
+
+    def delete(self, o, i):
+        del self.inst[o][i]
+        self.memos.clear()
+        self.changed(o, i, -1)
