@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 import sys
 
-from .coap.message import Packet, Writer
+from .coap.endpoint import Endpoint
+from .coap.message import CoapError, Packet, Writer
 from .port import identity, open_udp, ready, ticks_add, ticks_diff, ticks_ms
 from .session import ASKING, FAILED, IDLE, LEAVING, ON, Session
 from .tree import CREATE, DELETE, EXEC, READ, STREAM, VALIDATE, WRITE, Tree, canonical, join, native, split
@@ -47,6 +48,19 @@ class Lock:
                 self.mutex.release()
 
 
+def teller(kind):
+    def tell(self, path, fn):
+        o, i, r, ri = split(path)
+        if kind == CREATE:
+            self.tree.inst.setdefault(o, {})
+        h = [x for x in self.tree.hooks.get(o, ()) if x[:3] != (kind, i, r)]
+        if fn:
+            h.insert(0, (kind, i, r, fn))
+        self.tree.hooks[o] = h
+
+    return tell
+
+
 class Client:
     """A LwM2M client. `uri` makes an account of its own for one server (short id `ssid`), NoSec unless
     `identity` and `key` are given; without it accounts come from set() or a bootstrap.
@@ -59,8 +73,9 @@ class Client:
     version = None  # "1.0": register as this version alone; None: as the newest there is, or an older one
     retry = True  # begin a new sequence of attempts when one is over
     ssid = 1
-    identity = key = None
-    root = ""  # the alternate path, such as "lwm2m"
+    identity = key = ""
+    root = ()  # the alternate path, such as "lwm2m"
+    rootpath = b""
     sms = None
     size = 576  # the longest message, bytes
     min_lifetime = 1
@@ -74,13 +89,18 @@ class Client:
     transport = load_credentials = set_socketoptions = access = written = None
 
     def __init__(self, endpoint=None, uri=None, **options):
-        for k in options:
-            if not hasattr(Client, k) and k not in ("ack_timeout", "random_factor", "max_retransmit", "nstart", "szx"):
+        self.coap = {}
+        for k, v in options.items():
+            if hasattr(Client, k):
+                setattr(self, k, v)
+            elif hasattr(Endpoint, k):
+                self.coap[k] = v
+            else:
                 raise TypeError("no such option: " + k)
-            setattr(self, k, options[k])
         self.endpoint = endpoint
-        self.rootpath = b"/" + self.root.strip("/").encode() if self.root else b""
-        self.root = self.rootpath[1:].split(b"/") if self.root else ()
+        if self.root:
+            self.rootpath = b"/" + self.root.strip("/").encode()
+            self.root = self.rootpath[1:].split(b"/")
         self.mutex = Lock()
         self.tree = t = Tree(self.changed)
         self.w = None
@@ -98,16 +118,11 @@ class Client:
 
         setup(self)
         if uri:
-            self.account(0, uri, self.ssid, self.identity, self.key)
-
-    def account(self, sec, uri, ssid, identity=None, key=None):
-        """Make, or replace, the account of one server: instances `sec` of objects 0 and 1."""
-        address(uri)
-        t = self.tree
-        t.inst[0][sec] = d = {0: uri.encode(), 1: False, 2: 3, 10: ssid}
-        if key:
-            d.update({2: 0, 3: canonical(5, identity or ""), 5: canonical(5, key)})
-        t.inst[1][sec] = {0: ssid, 1: self.lifetime, 6: True, 7: self.binding.encode()}
+            address(uri)
+            t.inst[0][0] = {0: uri.encode(), 2: 0 if self.key else 3, 10: self.ssid}
+            for r, v in ((3, self.identity), (5, self.key)):
+                t.inst[0][0][r] = canonical(5, v)
+            t.inst[1][0] = {0: self.ssid, 1: self.lifetime, 6: True, 7: self.binding.encode()}
 
     # values
 
@@ -181,53 +196,25 @@ class Client:
                 self.tree.put(o, i, r, ri, None)
 
     def load(self, table):
-        """Add object tables that tools/objects.py compiled; their objects are shown to servers."""
+        """Add object tables that tools/objects.py compiled. Servers see an object once it has an instance,
+        or on_create() says that they may make one."""
         self.tree.tables.append(table)
-        p = 0
-        while p < len(table):
-            self.tree.inst.setdefault(table[p] << 8 | table[p + 1], {})
-            p += 8 + 4 * table[p + 3]
 
     # the application's functions: fn(path, value); they refuse by returning or raising a CoAP code
 
-    def hook(self, kind, path, fn):
-        o, i, r, ri = split(path)
-        h = self.tree.hooks.setdefault(o, [])
-        for x in h:
-            if x[:3] == (kind, i, r):
-                h.remove(x)
-                break
-        if fn:
-            h.insert(0, (kind, i, r, fn))
-
-    def on_read(self, path, fn):
-        """fn(path, value) returns the value to show, or LATER."""
-        self.hook(READ, path, fn)
-
-    def on_write(self, path, fn):
-        """fn(path, value) hears of a server's write before it is done."""
-        self.hook(WRITE, path, fn)
-
-    def on_exec(self, path, fn):
-        """fn(path, arguments) executes a resource; arguments are bytes."""
-        self.hook(EXEC, path, fn)
-
-    def on_create(self, path, fn):
-        """fn(path, None) hears of an instance that a server creates."""
-        self.tree.inst.setdefault(split(path)[0], {})
-        self.hook(CREATE, path, fn)
-
-    def on_delete(self, path, fn):
-        """fn(path, None) hears of an instance that a server deletes."""
-        self.hook(DELETE, path, fn)
-
-    def on_stream(self, path, fn):
-        """fn(offset, data, more) takes an opaque resource as it arrives, block by block."""
-        self.hook(STREAM, path, fn)
-
-    def validate(self, path, fn):
-        """fn(path, value) returns False for a value that set() and servers may not give."""
-        self.hook(VALIDATE, path, fn)
+    # fn(path, value) returns the value to show, or LATER
+    on_read = teller(READ)
+    # fn(path, value) hears of a server's write before it is done, and may refuse it
+    on_write = teller(WRITE)
+    # fn(path, arguments as bytes) executes a resource
+    on_exec = teller(EXEC)
+    # fn(path, None) hears of an instance that a server makes, or deletes
+    on_create = teller(CREATE)
+    on_delete = teller(DELETE)
+    # fn(offset, data, more) takes an opaque resource as it arrives, block by block
+    on_stream = teller(STREAM)
+    # fn(path, value) returns False for a value that neither set() nor a server may give
+    validate = teller(VALIDATE)
 
     def answer(self, path, value=None):
         """The value of a read, or the outcome of a write or execute, whose function returned LATER."""
@@ -434,8 +421,6 @@ class Client:
             if r == 1:
                 v = max(v, self.min_lifetime)
             elif r == 7:
-                from .coap.message import CoapError
-
                 if v not in (b"U", b"UQ", b"S", b"SQ", b"US", b"UQS"):
                     raise CoapError(0x80)
         return v

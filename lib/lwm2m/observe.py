@@ -213,7 +213,7 @@ class Observer:
         e[_SEC] = sec
         e[_DIRTY] = False
         try:
-            code = s.render(e[_O:_CT], e[_CT], e[_SEQ])
+            code = s.content(None, e[_O:_CT], e[_SEQ], e[_CT])
         except CoapError as x:
             # what can't be read any more ends with its error (RFC 7641 4.2)
             code = x.args[0] or 0xA0

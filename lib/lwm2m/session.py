@@ -30,7 +30,7 @@ _SEQUENCE = ((17, 5), (18, 60), (19, 86400), (20, 0))
 class Session:
     """The client's side of one server account: security instance `sec`, server instance `srv`."""
 
-    bootstrap = False
+    bootstrap = disabled = False
 
     def __init__(self, client, sec, srv=-1):
         self.client = client
@@ -156,9 +156,8 @@ class Session:
             c.emit(17, self.ssid)
             return self.fail(now, 4)
         self.ep = Endpoint(channel, c.w, c.p, self)
-        for k in ("ack_timeout", "random_factor", "max_retransmit", "nstart", "szx"):
-            if hasattr(c, k):
-                setattr(self.ep, k, getattr(c, k))
+        for k, v in c.coap.items():
+            setattr(self.ep, k, v)
         c.emit(16, self.ssid)
         self.state = CONNECTING
         channel.connect(now)
