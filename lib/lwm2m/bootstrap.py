@@ -98,7 +98,9 @@ class Bootstrap(Session):
                 raise CoapError(0x85)
             if i >= 0 and i not in t.inst[o]:
                 raise CoapError(0x84)
-            return self.content(p, p.path, -1, p.accept if p.accept >= 0 else self.client.default_format)
+            return self.content(
+                p, p.path, -1, p.accept if p.accept >= 0 else self.client.default_format
+            )
         if code not in (3, 4) or (code == 3 and o < 0):
             raise CoapError(0x85)
         self.begin()
@@ -134,7 +136,11 @@ class Bootstrap(Session):
         self.keep(o)
         if r < 0:
             for k in {x[0] for x in new} | ({i} if i >= 0 else set()):
-                if o == 0 and k == self.sec and not [x for x in good if x[0] == k and x[1] == 1 and x[2]]:
+                if (
+                    o == 0
+                    and k == self.sec
+                    and not [x for x in good if x[0] == k and x[1] == 1 and x[2]]
+                ):
                     raise CoapError(0x80)
                 if k not in t.inst[o] or o in (0, 1):
                     t.create(o, k)
@@ -159,13 +165,17 @@ def discover(w, t, o):
     """Bootstrap-Discover: instances, with `ssid` and `uri` (Core 1.1.1 6.1.7.3)."""
     from .formats.link import link, version
 
-    w.put(b'</>;lwm2m=1.%d' % t.level if t.level else b'lwm2m="1.0"')
+    w.put(b"</>;lwm2m=1.%d" % t.level if t.level else b'lwm2m="1.0"')
     for x in sorted(t.inst):
         if o in (-1, x):
             link(w, b"", join(x), version(t, x))
             for i in t.instances(x):
                 more = b""
-                ssid = t.get(x, i, 10 if x == 0 else 0) if x < 2 and not t.get(0, i, 1) or x == 1 else None
+                ssid = (
+                    t.get(x, i, 10 if x == 0 else 0)
+                    if x < 2 and not t.get(0, i, 1) or x == 1
+                    else None
+                )
                 if ssid:
                     more = b";ssid=%d" % ssid
                 if x == 0 and ssid and t.level:

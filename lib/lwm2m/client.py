@@ -4,9 +4,24 @@ import sys
 
 from .coap.endpoint import Endpoint
 from .coap.message import CoapError, Packet, Writer
+from .observe import changed
 from .port import identity, open_udp, ready, ticks_add, ticks_diff, ticks_ms
 from .session import ASKING, FAILED, IDLE, LEAVING, ON, Session
-from .tree import CREATE, DELETE, EXEC, READ, STREAM, VALIDATE, WRITE, Tree, canonical, join, native, split
+from .tree import (
+    CHANGED,
+    CREATE,
+    DELETE,
+    EXEC,
+    READ,
+    STREAM,
+    VALIDATE,
+    WRITE,
+    Tree,
+    canonical,
+    join,
+    native,
+    split,
+)
 
 # by number; those up to 13 are Zephyr's
 _EVENTS = (
@@ -15,37 +30,6 @@ _EVENTS = (
     "ENGINE_SUSPENDED SERVER_DISABLED NETWORK_ERROR REG_UPDATE DEREGISTER CONNECT CONNECT_FAILURE SECURE "
     "SECURE_FAILURE BOOTSTRAP REGISTRATION"
 )
-
-
-class Lock:
-    """Keeps other threads out of the client, and notifications back, while it is held; the thread that
-    holds it may take it again."""
-
-    def __init__(self):
-        try:
-            import _thread
-
-            self.mutex = _thread.allocate_lock()
-            self.me = _thread.get_ident
-        except (ImportError, AttributeError):
-            self.mutex = None
-        self.owner = None
-        self.depth = 0
-
-    def __enter__(self):
-        if self.mutex:
-            me = self.me()
-            if self.owner != me:
-                self.mutex.acquire()
-                self.owner = me
-        self.depth += 1
-
-    def __exit__(self, *_):
-        self.depth -= 1
-        if not self.depth:
-            self.owner = None
-            if self.mutex:
-                self.mutex.release()
 
 
 def teller(kind):
@@ -86,7 +70,7 @@ class Client:
     default_format = 11542
     confirmable = True  # notifications as CON
     local_port = 0
-    transport = load_credentials = set_socketoptions = access = written = None
+    transport = load_credentials = set_socketoptions = access = written = meter = None
 
     def __init__(self, endpoint=None, uri=None, **options):
         self.coap = {}
@@ -101,15 +85,24 @@ class Client:
         if self.root:
             self.rootpath = b"/" + self.root.strip("/").encode()
             self.root = self.rootpath[1:].split(b"/")
-        self.mutex = Lock()
+        self.owner = self.mutex = None
+        self.depth = 0
+        try:
+            import _thread
+
+            self.mutex = _thread.allocate_lock()
+            self.me = _thread.get_ident
+        except (ImportError, AttributeError):
+            pass
         self.tree = t = Tree(self.changed)
         self.w = None
         self.p = Packet()
         self.sessions = []
+        self.every = []  # functions that each poll(now) calls; they return when they want to be called again
         self.listeners = []
         self.todo = []
         self.answers = {}
-        self.sec = self.tag = self.held = 0
+        self.sec = self.tag = 0
         self.last = None
         self.listening = self.triggered = self.suspended = False
         t.inst[0] = {0: {}}
@@ -123,6 +116,21 @@ class Client:
             for r, v in ((3, self.identity), (5, self.key)):
                 t.inst[0][0][r] = canonical(5, v)
             t.inst[1][0] = {0: self.ssid, 1: self.lifetime, 6: True, 7: self.binding.encode()}
+
+    # the lock: other threads stay out while it is held; the thread that holds it may take it again
+
+    def __enter__(self):
+        if self.mutex and self.owner != self.me():
+            self.mutex.acquire()
+            self.owner = self.me()
+        self.depth += 1
+
+    def __exit__(self, *_):
+        self.depth -= 1
+        if not self.depth:
+            self.owner = None
+            if self.mutex:
+                self.mutex.release()
 
     # values
 
@@ -145,7 +153,7 @@ class Client:
             value = canonical(row, value)
             if (ri < 0 and bool(row & 0x800)) != isinstance(value, dict):
                 raise ValueError("wrong shape: " + path)
-        with self.mutex:
+        with self:
             f = self.tree.hook(VALIDATE, o, i, r)
             if f and f(join(o, i, r, ri), native(row, value)) is False:
                 raise ValueError("refused: " + path)
@@ -154,7 +162,7 @@ class Client:
     def get(self, path):
         """The value of a resource: str, int, float, bool, bytes, (object, instance), or a dict of these."""
         o, i, r, ri, row = self.place(path)
-        with self.mutex:
+        with self:
             v = self.tree.read(o, i, r)
         if ri >= 0 and v:
             v = v.get(ri)
@@ -180,7 +188,7 @@ class Client:
                 i += 1
         if i in d:
             raise ValueError("there already: " + path)
-        with self.mutex:
+        with self:
             self.tree.create(o, i)
         return join(o, i)
 
@@ -189,7 +197,7 @@ class Client:
         o, i, r, ri = split(path)
         if i not in self.tree.inst.get(o, ()):
             raise KeyError(path)
-        with self.mutex:
+        with self:
             if r < 0:
                 self.tree.delete(o, i)
             else:
@@ -218,16 +226,16 @@ class Client:
 
     def answer(self, path, value=None):
         """The value of a read, or the outcome of a write or execute, whose function returned LATER."""
-        with self.mutex:
+        with self:
             self.answers[tuple(split(path)[:3])] = value
 
     def lock(self):
         """`with client.lock():` keeps notifications back until the last of several set() is done."""
-        return self.mutex
+        return self
 
     def observations(self):
         """[(path, ssid, pmin, pmax), ...] of what servers observe."""
-        return [(join(*e[1:5]), s.ssid, e[12], e[13]) for s in self.sessions for e in s.observer.list]
+        return [(join(*e[1:5]), s.ssid, e[12], e[13]) for s in self.sessions for e in s.observed]
 
     def event(self, fn):
         """fn(name, ssid) hears of events, by the names of Zephyr's client."""
@@ -250,7 +258,8 @@ class Client:
             self.endpoint = identity() or "micropython"
         if not self.w:
             self.w = Writer(self.size, 32, 32)
-        with self.mutex:
+        self.tree.level = self.level()
+        with self:
             self.suspended = False
             if bootstrap or not self.servers():
                 if self.bootstrap_account() < 0:
@@ -361,7 +370,7 @@ class Client:
 
     def stop(self, force=False):
         """De-register from every server and stop; `force` just stops."""
-        with self.mutex:
+        with self:
             for s in self.sessions[:]:
                 if force:
                     s.close()
@@ -393,7 +402,17 @@ class Client:
         n = 0
         for s in self.sessions:
             x = s.state
-            x = 0 if x == IDLE else 3 if x == LEAVING else 4 if x == FAILED else 2 if x == ON else 1
+            x = (
+                0
+                if x == IDLE
+                else 3
+                if x == LEAVING
+                else 4
+                if x == FAILED
+                else 2
+                if x == ON
+                else 1
+            )
             if s.bootstrap:
                 x = 0 if self.listening else 1 if x == 2 else x
             if x == 2 or not n:
@@ -407,13 +426,16 @@ class Client:
         return False
 
     def changed(self, o, i, r):
+        f = self.tree.hook(CHANGED, o, i, r)
+        if f:
+            f(o, i, r)
         for s in self.sessions:
             if r < 0:
                 if o:
                     s.what |= 4
             elif o == 1 and i == s.srv:
                 s.what |= 1 if r == 1 else 2 if r == 7 else 0
-            s.observer.changed(o, i, r)
+            changed(s, o, i, r)
 
     def checked(self, o, r, v):
         """A value that a server writes, as it is to be stored."""
@@ -428,9 +450,20 @@ class Client:
     def stream(self, s, p):
         o, i, r, ri = p.path
         f = self.tree.hook(STREAM, o, i, r) if r >= 0 and p.code == 3 and p.ct == 42 else None
-        if f:
-            s.allow(o, i, 2)
-        return f
+        if not f:
+            return None
+        s.allow(o, i, 2)
+
+        def take(offset, data, more):
+            try:
+                return f(offset, data, more)
+            except CoapError as e:
+                return e.args[0]
+            except Exception as e:
+                sys.print_exception(e)
+                return 0xA0
+
+        return take
 
     def links(self, w):
         from .formats.link import registration
@@ -448,6 +481,8 @@ class Client:
             c = self.transport(host, number)
         else:
             c = open_udp(host, number, self.set_socketoptions, self.local_port)
+        if self.meter:
+            self.meter(c)
         return c
 
     def poll(self, now=None):
@@ -461,10 +496,11 @@ class Client:
         if t > 0:
             self.sec += t
             self.last = ticks_add(self.last, t * 1000)
+        self.now = now
         if self.suspended:
             return -1
         wait = -1
-        with self.mutex:
+        with self:
             if self.transport or ready():
                 for s in self.sessions:
                     while s.ep:
@@ -477,6 +513,10 @@ class Client:
             while self.todo:
                 f, x = self.todo.pop(0)
                 f(x)
+            for f in self.every:
+                t = f(now)
+                if t >= 0 and (wait < 0 or t < wait):
+                    wait = t
             n = 0
             for s in self.sessions:
                 t = s.poll(now)

@@ -51,7 +51,15 @@ class Lwm2m:
         """Set up: see the table of QuecPython's page; a list of one element clears that server."""
         if not isinstance(values, (list, tuple)) or not isinstance(kind, int):
             return -1
-        f = {1: self.security, 2: self.server, 4: self.naming, 5: self.urcs, 7: self.firmware, 9: self.resets, 15: self.named}.get(kind)
+        f = {
+            1: self.security,
+            2: self.server,
+            4: self.naming,
+            5: self.urcs,
+            7: self.firmware,
+            9: self.resets,
+            15: self.named,
+        }.get(kind)
         try:
             return f(*values) if f else -2
         except (TypeError, ValueError):
@@ -64,7 +72,12 @@ class Lwm2m:
         if ssid is None:
             insts.pop(sid, None)
             return 0
-        if not integer(ssid, 1, 65534) or bootstrap != (sid == 0) or len(uri) > 256 or not integer(mode, 0, 4):
+        if (
+            not integer(ssid, 1, 65534)
+            or bootstrap != (sid == 0)
+            or len(uri) > 256
+            or not integer(mode, 0, 4)
+        ):
             return -1
         address(uri)
         if mode != 3:
@@ -88,7 +101,15 @@ class Lwm2m:
             return -1
         if _BINDINGS[binding]:
             return -2
-        insts[sid] = {0: 0, 1: lt, 2: pmin, 3: pmax, 5: disable, 6: bool(storing), 7: binding.encode()}
+        insts[sid] = {
+            0: 0,
+            1: lt,
+            2: pmin,
+            3: pmax,
+            5: disable,
+            6: bool(storing),
+            7: binding.encode(),
+        }
         return 0
 
     def naming(self, mode):
@@ -129,7 +150,9 @@ class Lwm2m:
         t = c.tree
         for sid in t.inst[0]:
             if sid:
-                d = t.inst[1].setdefault(sid, {1: 86400, 2: 86400, 3: 86400, 5: 86400, 6: True, 7: b"U"})
+                d = t.inst[1].setdefault(
+                    sid, {1: 86400, 2: 86400, 3: 86400, 5: 86400, 6: True, 7: b"U"}
+                )
                 d[0] = t.inst[0][sid][10]
         c.endpoint = self.name if self.mode == 1 else None
         try:

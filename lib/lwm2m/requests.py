@@ -4,7 +4,8 @@ from micropython import const
 
 from .coap.message import CoapError
 from .formats import find
-from .tree import CREATE, DELETE, EXEC, STREAM, VALIDATE, WRITE, join, native
+from .observe import observe, write_attributes
+from .tree import CREATE, DELETE, EXEC, VALIDATE, WRITE, join, native
 
 _TEXT = const(0)
 _TLV = const(11542)
@@ -43,7 +44,8 @@ def serve(s, p, w, now):
     row = _R | _W
     if r >= 0:
         row = t.row(o, r)
-        if not row or not t.shown(o, row >> 8):
+        # a version hides what it does not know, except that 1/x/9 may always be executed
+        if not row or not (t.shown(o, row >> 8) or row & _E):
             raise CoapError(0x84)
     if code == 1:
         if p.accept == _LINK:
@@ -53,7 +55,7 @@ def serve(s, p, w, now):
         s.allow(o, i, 1)
         return read(s, p, w, row, now)
     if code == 3 and p.query:
-        return s.observer.write_attributes(p, row)
+        return write_attributes(s, p, row)
     if code == 4:
         return delete(s, p, row)
     if r >= 0 and code == 2 and (row & _E or not row & _MULTI):
@@ -82,7 +84,7 @@ def read(s, p, w, row, now):
         ct = s.client.default_format
     obs = -1
     if p.obs >= 0:
-        obs = s.observer.observe(p, ct, now)
+        obs = observe(s, p, ct, now)
     return s.content(p, p.path, obs, ct)
 
 
@@ -148,10 +150,8 @@ def decode(s, p, o, i, r, ri, replace):
 
 def write(s, p, o, i, r, ri, replace):
     t = s.tree
-    f = t.hook(STREAM, o, i, r)
-    if f and r >= 0:
-        if p.ct != 42:
-            raise CoapError(0x8F)
+    f = s.stream(p)
+    if f:
         code = f(0, memoryview(p.d)[p.a : p.b], 0)
         if code:
             raise CoapError(code)

@@ -5,7 +5,8 @@ from micropython import const
 from .coap.endpoint import Endpoint
 from .coap.message import CoapError
 from .formats import find
-from .observe import Observer
+from .observe import poll as notifications
+from .observe import rejected
 from .port import ticks_diff
 from .requests import serve
 
@@ -31,6 +32,7 @@ class Session:
     """The client's side of one server account: security instance `sec`, server instance `srv`."""
 
     bootstrap = disabled = False
+    max_body = 8192  # the longest body that is put together from blocks
 
     def __init__(self, client, sec, srv=-1):
         self.client = client
@@ -45,7 +47,8 @@ class Session:
         self.location = ()
         self.what = 0
         self.later = []
-        self.observer = Observer(self)
+        self.observed = []
+        self.attributes = []
         self.level = -1
 
     def account(self, r):
@@ -69,7 +72,9 @@ class Session:
         try:
             return serve(self, p, w, now)
         except CoapError as e:
-            if not e.args[0] and len(self.later) < 4:
+            if not e.args[0]:
+                if len(self.later) > 3:
+                    raise CoapError(0xA3)
                 self.later.append((self.tree.waiting, bytes(p.raw), p.d, p.a, p.b))
             raise
         finally:
@@ -93,7 +98,7 @@ class Session:
         return self.client.stream(self, p)
 
     def rejected(self, mid):
-        self.observer.rejected(mid)
+        rejected(self, mid)
 
     def composite(self):
         return None
@@ -145,7 +150,7 @@ class Session:
             self.ep.channel.close()
             self.ep = None
         self.later.clear()
-        self.observer.list.clear()
+        self.observed.clear()
         self.state = IDLE
 
     def open(self, now):
@@ -173,7 +178,7 @@ class Session:
         t.level = self.level
         c.emit(21, self.ssid)
         self.location = ()
-        self.observer.list.clear()
+        self.observed.clear()
         q = [b"ep=" + c.endpoint.encode(), b"lt=%d" % self.lifetime(), b"lwm2m=1.%d" % self.level]
         b = self.binding()
         if b != b"U":
@@ -225,7 +230,9 @@ class Session:
             q.append(b"lt=%d" % self.lifetime())
         if what & BINDING:
             q += self.binding().split(b"&")
-        self.ep.request(now, 2, self.location, q, 40, c.links if what & OBJECTS else None, self.updated)
+        self.ep.request(
+            now, 2, self.location, q, 40, c.links if what & OBJECTS else None, self.updated
+        )
 
     def updated(self, code, p):
         if code == 0x44:
@@ -316,9 +323,9 @@ class Session:
             return 0
         if self.client.answers and self.later:
             self.answer(now)
-        if self.client.held:
-            return 100
-        t = self.observer.poll(now)
+        if self.client.depth > 1:
+            return 100  # the application holds the lock
+        t = notifications(self, now)
         left = min(max(self.at - sec, 0), 1000) * 1000 + 1
         return left if t < 0 or left < t else t
 

@@ -30,6 +30,7 @@ CREATE = const(4)
 DELETE = const(5)
 VALIDATE = const(6)
 STREAM = const(7)
+CHANGED = const(8)  # f(object, instance, resource) after a change, as Tree.changed tells it; for objects/*
 
 LATER = object()  # what a read or execute function returns that answers later
 
@@ -64,7 +65,11 @@ def canonical(kind, v):
     if isinstance(v, dict):
         return {k: canonical(kind, x) for k, x in v.items()}
     if t in (INTEGER, TIME, UINT):
-        if isinstance(v, (int, bool)) and not (v < 0 and kind & _UNSIGNED) and -1 <= v >> 63 <= (t == UINT):
+        if (
+            isinstance(v, (int, bool))
+            and not (v < 0 and kind & _UNSIGNED)
+            and -1 <= v >> 63 <= (t == UINT)
+        ):
             return int(v)
     elif t == FLOAT:
         if isinstance(v, (int, float)):
@@ -100,7 +105,9 @@ def native(kind, v):
 
 class Tree:
     def __init__(self, changed):
-        self.changed = changed  # changed(object, instance, resource), -1 for created or deleted instances
+        self.changed = (
+            changed  # changed(object, instance, resource), -1 for created or deleted instances
+        )
         self.level = 2  # the minor version registered: objects 1 and 5 show its resources
         self.tables = [TABLE]
         self.inst = {}  # {object: {instance: {resource: value}}}; a multiple resource is a dict

@@ -60,7 +60,7 @@ class Endpoint:
         self.salt = r[2:]
         self.out = []
         self.seen = []
-        self.assembly = None
+        self.assembly = []
 
     def span(self):
         """How long a confirmable message is retransmitted, ms (MAX_TRANSMIT_SPAN, RFC 7252 4.8.2)."""
@@ -150,7 +150,8 @@ class Endpoint:
                 self.ended(p, now)
         elif code >= 64:
             self.answered(p, err, now)
-        elif p.typ < _ACK:
+        elif p.typ < _ACK and not (err and p.typ):
+            # a non-confirmable request with an unknown critical option is passed over (5.4.1)
             self.requested(p, err, now)
 
     def ended(self, p, now):
@@ -231,11 +232,9 @@ class Endpoint:
                 raise CoapError(err)
             code = 0
             if p.b1 >= 0:
-                if not self.assembly:
-                    from .block import Assembly
+                from .block import take
 
-                    self.assembly = Assembly(self.owner)
-                code = self.assembly.take(p, now)
+                code = take(self, p, now)
             code = code or self.owner.serve(p, w, now)
             if p.b1 >= 0 and w.last < 27:
                 w.opt(27, p.b1)

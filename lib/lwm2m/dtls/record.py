@@ -16,6 +16,7 @@ _CBC = const(0xAE)  # TLS_PSK_WITH_AES_128_CBC_SHA256, RFC 5487
 _CHUNK = const(256)  # bytes that are ciphered in one go; a multiple of 16
 _AHEAD = const(64)  # sequence numbers that a saved state leaves to the running session
 _NEVER = const(0x3FFFFFFF)
+_ZERO = bytes(16)
 
 
 def aad(head, n):
@@ -42,49 +43,40 @@ class Ccm:
     def crypt(self, head, nonce, m, i, n, opening):
         """Cipher m[i:i+n] in place; the tag as an integer. The 15 bytes behind are read, and must be 0."""
         a = aad(head, n)
+        nonce = self.salt + nonce
         # A new CBC object for each record: dearer to keep and to rewind than to make.
-        cbc = aes(self.key, 2, bytes(16))
-        p = bytearray((len(a) + 33) & -16)
-        p[0] = 0x5A
-        p[1:5] = self.salt
-        p[5:13] = nonce
-        p[14] = n >> 8
-        p[15] = n & 255
-        p[17] = len(a)
-        p[18 : 18 + len(a)] = a
-        c = bytearray(16)
-        c[0] = 2
-        c[1:13] = p[1:13]
-        cbc.encrypt(p, p)
-        tag = p[-16:-8]
+        cbc = aes(self.key, 2, _ZERO)
+        s = cbc.encrypt(
+            b"".join((b"\x5a", nonce, n.to_bytes(3, "big"), len(a).to_bytes(2, "big"), a, _ZERO[: -2 - len(a) & 15]))
+        )
+        tag = s[-16:-8]
+        nonce = b"\2" + nonce + b"\0\0\0"
         k = 1
         while n > 0:
             w = min(n, _CHUNK)
             q = (w + 15) & -16
             x = m[i : i + w]
             if not opening:
-                s = bytearray(q)
-                cbc.encrypt(m[i : i + q], s)
+                s = cbc.encrypt(m[i : i + q])
                 tag = s[-16:-8]
-            s = bytearray(bytes(c) * (q >> 4))
+            s = bytearray(nonce * (q >> 4))
             for j in range(15, q, 16):
                 s[j] = k
                 k += 1
             self.ecb.encrypt(s, s)
-            x[:] = (int.from_bytes(x, "big") ^ int.from_bytes(s[:w], "big")).to_bytes(w, "big")
+            x[:] = (int.from_bytes(x, "big") ^ int.from_bytes(s if w == q else s[:w], "big")).to_bytes(w, "big")
             if opening:
                 cbc.encrypt(m[i : i + q], s)
                 tag = s[-16:-8]
             i += w
             n -= w
-        self.ecb.encrypt(c, c)
-        return int.from_bytes(tag, "big") ^ int.from_bytes(c[:8], "big")
+        return int.from_bytes(tag, "big") ^ int.from_bytes(self.ecb.encrypt(nonce)[:8], "big")
 
     def seal(self, head, m, start, end):
         """Seal m[start:end] in place, the nonce goes before it and the tag behind; the new end."""
         nonce = head[3:11]
         m[start - 8 : start] = nonce
-        m[end : end + 16] = bytes(16)
+        m[end : end + 16] = _ZERO
         tag = self.crypt(head, nonce, m, start, end - start, False)
         m[end : end + 8] = tag.to_bytes(8, "big")
         return end + 8
@@ -348,7 +340,7 @@ class Secure:
             n = i + 1 + b[i]
             f.append(bytes(b[i + 1 : n]))
             i = n
-        if i != len(b) or len(f) != 5 or b[0] != 1:
+        if i != len(b) or len(f) != 5 or b[0] != 1 or b[4] or b[5] or len(f[2]) not in (0, 40, 96):
             return False
         self._reset(0)
         self.ems = b[1]

@@ -3,7 +3,7 @@
 from micropython import const
 
 from ..coap.message import CoapError
-from ..observe import NAMES
+from ..observe import NAMES, at, effective
 from ..tree import join
 
 _LINK = const(40)
@@ -40,20 +40,17 @@ def discover(s, p, w):
     path itself with those that it inherits."""
     o, i, r, ri = target = p.path[:]
     t = s.tree
-    ob = s.observer
     root = s.client.rootpath
     if r >= 0 and not t.has(o, i, r):
         raise CoapError(0x84)
 
     def entry(w, more, *path):
         path = list(path)
-        a = ob.at(path)
+        a = at(s, path)
         for n in range(_FIRST, _FIRST + len(NAMES)):
-            v = a and a[n]
-            if path == target:
-                v = ob.effective(path, n)
+            v = effective(s, path, n) if path == target else a and a[n]
             if v is not None:
-                more += b";%s=%s" % (NAMES[n - _FIRST].encode(), str(int(v) if v == int(v) else v).encode())
+                more += b";%s=%s" % (NAMES[n - _FIRST], str(int(v) if v == int(v) else v).encode())
         link(w, root, join(*path), more)
 
     def body(w):

@@ -92,7 +92,9 @@ class Udp:
         if options:
             options(s)
         if local:
-            s.bind(socket.getaddrinfo("::" if a[0] == socket.AF_INET6 else "0.0.0.0", local)[0][-1])
+            s.bind(
+                socket.getaddrinfo("::" if a[0] == socket.AF_INET6 else "0.0.0.0", local)[0][-1]
+            )
         s.connect(a[-1])
         s.setblocking(False)
         _poll.register(s, select.POLLIN)

@@ -1,0 +1,2 @@
+# Host-side tools (CPython): object compiler, servers, demo.
+# SPDX-License-Identifier: MIT

@@ -1,0 +1,385 @@
+# Builds a MicroPython image with a profile of the client frozen in
+# SPDX-License-Identifier: MIT
+"""make firmware BOARD=UNIX|UNIX32|QEMU_MPS2_AN385|ESP32_GENERIC...|RPI_PICO_W... PROFILE=core|standard|full
+
+The source tree of MicroPython is the one that MPY_DIR names. Without it Debian's source packages of MicroPython
+and mbedTLS are fetched through apt, once, into the cache (XDG_CACHE_HOME or ~/.cache, below micropython-lwm2m);
+object files are kept there too, so that the second build of a board takes seconds. The image and its manifest
+are left in build/firmware/BOARD-PROFILE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.profiles import FEATURES, PROFILES, ROOT
+
+SUITE = "forky"
+# mbedTLS's own files that MicroPython compiles.
+_MBEDTLS_PARTS = ("include", "library", "3rdparty")
+
+
+class BuildError(Exception):
+    """A build that cannot be; the text says what is missing and what to do."""
+
+
+@dataclass
+class Board:
+    """How one board is built: MicroPython's port, make's variables, and what the machine must have."""
+
+    port: str
+    output: str
+    folder: str
+    variables: dict[str, str] = field(default_factory=dict)
+    needs: dict[str, str] = field(default_factory=dict)
+    client_port: str = "generic"
+    # The SDK is not part of the source package: the user's own tree is needed.
+    own_tree: str = ""
+
+
+_UNIX = {
+    "VARIANT": "standard",
+    "MICROPY_PY_FFI": "0",
+    "MICROPY_PY_BTREE": "0",
+    "MICROPY_PY_SSL": "1",
+    "MICROPY_SSL_MBEDTLS": "1",
+}
+_QEMU = ROOT / "boards/QEMU_MPS2_AN385"
+_ARM = {
+    "arm-none-eabi-gcc": "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "make": "apt-get install make",
+}
+_ESP = {"idf.py": "install ESP-IDF as ports/esp32/README.md says, and run: . export.sh"}
+_PICO = {**_ARM, "cmake": "apt-get install cmake"}
+_ESP_TREE = "a MicroPython tree with its submodules (make -C ports/esp32 submodules)"
+_PICO_TREE = "a MicroPython tree with its submodules (make -C ports/rp2 submodules)"
+
+BOARDS: dict[str, Board] = {
+    "UNIX": Board("unix", "micropython", "UNIX", _UNIX, {"gcc": "apt-get install gcc"}, "generic"),
+    "UNIX32": Board(
+        "unix",
+        "micropython",
+        "UNIX",
+        {**_UNIX, "MICROPY_FORCE_32BIT": "1"},
+        {"gcc": "apt-get install gcc gcc-multilib"},
+        "generic",
+    ),
+    "QEMU_MPS2_AN385": Board(
+        "qemu",
+        "firmware.elf",
+        "QEMU_MPS2_AN385",
+        {
+            "BOARD": "MPS2_AN385",
+            "USER_C_MODULES": f"{_QEMU}/cmodules",
+            "CFLAGS_EXTRA": f"-I{_QEMU} -DMP_CONFIGFILE='\"board_config.h\"'",
+        },
+        _ARM,
+        "own",
+    ),
+    **{
+        name: Board(
+            "esp32",
+            "firmware.bin",
+            "ESP32_GENERIC",
+            {"BOARD": name},
+            _ESP,
+            "generic",
+            _ESP_TREE,
+        )
+        for name in ("ESP32_GENERIC", "ESP32_GENERIC_S3", "ESP32_GENERIC_C3")
+    },
+    **{
+        name: Board(
+            "rp2",
+            "firmware.uf2",
+            "RPI_PICO_W",
+            {"BOARD": name},
+            _PICO,
+            "generic",
+            _PICO_TREE,
+        )
+        for name in ("RPI_PICO_W", "RPI_PICO2_W")
+    },
+}
+
+
+def cache() -> Path:
+    """The folder outside the project that keeps sources and object files."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    path = Path(base) / "micropython-lwm2m"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def _locked(name: str):
+    """One process at a time: several may build in the same cache."""
+    with open(cache() / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _run(command: list[str], cwd: Path, log: Path | None = None) -> str:
+    done = subprocess.run(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if log:
+        log.write_text(done.stdout)
+    if done.returncode:
+        lines = [
+            line[:300]
+            for line in done.stdout.splitlines()
+            if not line.startswith(("mkdir", "GEN"))
+        ]
+        tail = "\n".join(lines[-25:])
+        raise BuildError(f"{' '.join(command[:4])} ... failed in {cwd}:\n{tail}")
+    return done.stdout
+
+
+def _apt_lists(where: Path) -> list[str]:
+    """apt options for source packages of SUITE, with the machine's own mirror and without touching its lists."""
+    mirror = keyring = None
+    for file in sorted(Path("/etc/apt/sources.list.d").glob("*.sources")):
+        for stanza in re.split(r"\n\s*\n", file.read_text()):
+            fields = dict(re.findall(r"^([A-Za-z-]+):[ \t]*(.+)$", stanza, re.M))
+            uri = fields.get("URIs", "").split(" ")[0]
+            if re.search(r"/debian/?$", uri):
+                mirror, keyring = uri, fields.get("Signed-By")
+                break
+        if mirror:
+            break
+    if not mirror and Path("/etc/apt/sources.list").exists():
+        text = Path("/etc/apt/sources.list").read_text()
+        found = re.search(r"^deb\s+(?:\[[^]]*\]\s+)?(\S+/debian/?)\s", text, re.M)
+        mirror = found and found[1]
+    if not mirror:
+        raise BuildError(
+            "no Debian mirror in /etc/apt; give MicroPython's source tree by MPY_DIR=/path/to/micropython"
+        )
+    (where / "lists/partial").mkdir(parents=True, exist_ok=True)
+    sources = where / "apt.sources"
+    sources.write_text(
+        f"Types: deb-src\nURIs: {mirror}\nSuites: {SUITE}\nComponents: main\n"
+        + (f"Signed-By: {keyring}\n" if keyring else "")
+    )
+    return [
+        f"-oDir::Etc::sourcelist={sources}",
+        "-oDir::Etc::sourceparts=-",
+        f"-oDir::State::lists={where / 'lists'}",
+        f"-oDir::Cache={where / 'aptcache'}",
+        "-oAPT::Sandbox::User=",
+    ]
+
+
+def _fetch(target: Path) -> None:
+    """Debian's sources of MicroPython, with mbedTLS where its own build expects it."""
+    for tool in ("apt-get", "dpkg-source"):
+        if not shutil.which(tool):
+            raise BuildError(
+                f"{tool} is missing (apt-get install dpkg-dev); or give a source tree by MPY_DIR=/path"
+            )
+    print("fetching MicroPython's and mbedTLS's source packages", flush=True)
+    with tempfile.TemporaryDirectory(dir=cache()) as name:
+        work = Path(name)
+        options = _apt_lists(work)
+        _run(["apt-get", *options, "update"], work)
+        _run(["apt-get", *options, "source", "--download-only", "micropython", "mbedtls"], work)
+        # Debian's patches would put the system's mbedTLS in place of MicroPython's: the tree as it was made.
+        recipe = str(next(work.glob("micropython_*.dsc")))
+        _run(["dpkg-source", "--no-check", "--skip-patches", "-x", recipe, "mp"], work)
+        library = work / "mp/lib/mbedtls"
+        library.mkdir(exist_ok=True)
+        with tarfile.open(next(work.glob("mbedtls_*.orig.tar.*"))) as archive:
+            for member in archive.getmembers():
+                member.name = member.name.partition("/")[2]
+                if member.name.startswith(_MBEDTLS_PARTS):
+                    archive.extract(member, library, filter="data")
+        # micropython-lib is not in the package; the build only asks whether it is there.
+        (work / "mp/lib/micropython-lib").mkdir(exist_ok=True)
+        (work / "mp/lib/micropython-lib/README.md").touch()
+        (work / "mp").rename(target)
+
+
+def source() -> Path:
+    """MicroPython's source tree: MPY_DIR, or the cached one (fetched when it is not there)."""
+    given = os.environ.get("MPY_DIR")
+    if given:
+        tree = Path(given).expanduser().resolve()
+        if not (tree / "py/mpconfig.h").exists():
+            raise BuildError(f"MPY_DIR={given}: no source tree of MicroPython there")
+        return tree
+    tree = cache() / f"micropython-{SUITE}"
+    with _locked("source"):
+        if not tree.exists():
+            _fetch(tree)
+    return tree
+
+
+def _check(board: Board, name: str) -> None:
+    for tool, advice in board.needs.items():
+        if not shutil.which(tool):
+            raise BuildError(f"{name} needs {tool}: {advice}")
+    if board.own_tree and not os.environ.get("MPY_DIR"):
+        raise BuildError(f"{name} needs MPY_DIR=..., {board.own_tree}")
+    if board.port == "esp32" and not os.environ.get("IDF_PATH"):
+        raise BuildError(f"{name} needs IDF_PATH: run `. export.sh` of ESP-IDF first")
+    tree = Path(os.environ.get("MPY_DIR", "/"))
+    if board.port == "rp2" and not (tree / "lib/pico-sdk/src").exists():
+        raise BuildError(f"{name}: lib/pico-sdk is empty in MPY_DIR: make -C ports/rp2 submodules")
+    if name == "UNIX32":
+        probe = subprocess.run(
+            ["gcc", "-m32", "-x", "c", "-", "-o", "/dev/null"],
+            input="#include <stdio.h>\nint main(void) { return 0; }",
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        if probe.returncode:
+            raise BuildError("UNIX32 needs 32-bit libraries: apt-get install gcc-multilib")
+
+
+def missing(name: str) -> str | None:
+    """What keeps this machine from building the board, or None."""
+    try:
+        _check(BOARDS[name], name)
+        if not os.environ.get("MPY_DIR") and not (cache() / f"micropython-{SUITE}").exists():
+            for tool in ("apt-get", "dpkg-source"):
+                if not shutil.which(tool):
+                    return f"{tool} is missing"
+    except BuildError as error:
+        return str(error)
+    return None
+
+
+def _manifest(path: Path, board: Board, profile: str, opt: dict[str, object]) -> None:
+    """The manifest of this build: the board's own, told which profile and features."""
+    asked = ", ".join(f"{key}={value!r}" for key, value in {"profile": profile, **opt}.items())
+    lines = [
+        "# Made by tools/firmware.py",
+        f"include({str(ROOT / 'boards' / board.folder / 'manifest.py')!r}, {asked})",
+    ]
+    if profile != "none":
+        # First, so that features beyond the profile count: a manifest is included once only.
+        lines.insert(1, f"include({str(ROOT / 'manifest.py')!r}, {asked})")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def build(
+    name: str,
+    profile: str = "core",
+    *,
+    heap: int | None = None,
+    jobs: int = 2,
+    port: str | None = None,
+    debug: bool = False,
+    **single: bool,
+) -> Path:
+    """Builds one image and returns its path.
+
+    profile "none" is the same image without the client. heap is the size in bytes of the QEMU image's heap.
+    port names the client's files for the platform, where they are not to be the board's own.
+    Further keywords are features of manifest.py to add (True) or to leave out (False).
+    """
+    board = BOARDS[name]
+    _check(board, name)
+    tree = source()
+    label = "-".join([profile, *(("+" if on else "-") + key for key, on in single.items())])
+    label += (f"-{port}" if port else "") + (f"-heap{heap}" if heap else "")
+    label += "-debug" if debug else ""
+    out = ROOT / "build/firmware" / f"{name}-{label}"
+    out.mkdir(parents=True, exist_ok=True)
+    manifest = out / "manifest.py"
+    asked = {**single, "port": port or board.client_port, **({"debug": True} if debug else {})}
+    _manifest(manifest, board, profile, asked)
+    # One folder of object files a board: only the frozen part differs from profile to profile.
+    kept = cache() / "obj" / f"{name}-{_short(tree)}"
+    kept.mkdir(parents=True, exist_ok=True)
+    variables = dict(board.variables)
+    if board.port == "qemu":
+        heap = heap or 143360
+        variables["MICROPY_HEAP_SIZE"] = str(heap)
+    command = ["make", f"-j{jobs}", "-C", str(tree / "ports" / board.port)]
+    command += [f"{key}={value}" for key, value in variables.items()]
+    command += [f"BUILD={kept}", f"FROZEN_MANIFEST={manifest}"]
+    with _locked(f"build-{name}"):
+        with _locked("mpy-cross"):
+            _run(
+                ["make", f"-j{jobs}", "-C", str(tree / "mpy-cross")], ROOT, kept / "mpy-cross.log"
+            )
+        if board.port == "qemu":
+            _fresh_heap(kept, heap)
+        # makemanifest looks at times alone, and would keep what another profile or option froze.
+        (kept / "frozen_content.c").unlink(missing_ok=True)
+        shutil.rmtree(kept / "frozen_mpy", ignore_errors=True)
+        _run(command, ROOT, out / "build.log")
+        image = out / board.output
+        shutil.copy2(kept / board.output, image)
+    return image
+
+
+def _short(tree: Path) -> str:
+    return tree.name if tree.parent == cache() else re.sub(r"\W+", "_", str(tree)).strip("_")
+
+
+def _fresh_heap(kept: Path, heap: int) -> None:
+    """make does not see a changed flag: what holds the heap is made anew when its size is another."""
+    note = kept / "heap"
+    if not note.exists() or note.read_text() != str(heap):
+        for old in (kept / "main.o", kept / "firmware.elf"):
+            old.unlink(missing_ok=True)
+        note.write_text(str(heap))
+
+
+def text_and_data(image: Path) -> int:
+    """Flash bytes of an ELF image: what `size` counts as text and data."""
+    size = "arm-none-eabi-size" if image.suffix == ".elf" else "size"
+    columns = _run([size, str(image)], ROOT).splitlines()[1].split()
+    return int(columns[0]) + int(columns[1])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="make firmware", description=__doc__.partition("\n")[0])
+    parser.add_argument("--board", default="UNIX", help=", ".join(BOARDS))
+    parser.add_argument("--profile", default="core", choices=[*PROFILES, "none"])
+    parser.add_argument("--add", action="append", default=[], choices=FEATURES, metavar="FEATURE")
+    parser.add_argument("--omit", action="append", default=[], choices=FEATURES, metavar="FEATURE")
+    parser.add_argument("--heap", type=int, help="bytes of heap (QEMU only)")
+    parser.add_argument("--debug", action="store_true", help="keep line numbers")
+    parser.add_argument("--fetch", action="store_true", help="only fetch the sources")
+    options = parser.parse_args(arguments)
+    try:
+        if options.fetch:
+            print(source())
+            return 0
+        if options.board not in BOARDS:
+            known = ", ".join(BOARDS)
+            raise BuildError(
+                f"unknown BOARD {options.board!r}: one of {known}; boards/QUECPYTHON has its own way"
+            )
+        single = {key: True for key in options.add} | {key: False for key in options.omit}
+        image = build(
+            options.board, options.profile, heap=options.heap, debug=options.debug, **single
+        )
+    except BuildError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(
+        f"{image.relative_to(ROOT)}: {text_and_data(image) if image.suffix in ('', '.elf') else image.stat().st_size} bytes of text and data"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

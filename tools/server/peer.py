@@ -1,0 +1,351 @@
+# A device that the server talks to: the operations, block-wise, and its observations.
+# SPDX-License-Identifier: MIT
+"""Peer sends LwM2M requests to one address from the server's own port.
+
+aiocoap does the CoAP; only observations go through its Pipe, because a cancellation by Observe=1
+must carry the token of the observation, and no notification may be lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiocoap
+from aiocoap import Code, Message, error
+from aiocoap.pipe import Pipe
+from aiocoap.protocol import BlockwiseRequest
+
+from . import formats, links
+from .model import ids, join
+
+if TYPE_CHECKING:
+    from .core import Server
+
+
+class NoAnswer(Exception):
+    """Nothing came back: timeout, reset, or unreachable."""
+
+
+@dataclass
+class Answer:
+    """What a device answered. `value` is None when there is no payload or it cannot be decoded."""
+
+    code: str  # "2.05"
+    path: str
+    format: int | None
+    payload: bytes
+    value: object
+    message: Message
+
+    @property
+    def ok(self) -> bool:
+        return self.code.startswith("2.")
+
+
+class Observation:
+    """A running observation: `await obs.next()` gives each notification, in order.
+
+    It ends by cancel() (Observe=1 on its token), by reset() (the next notification is answered with
+    RST), or by the device (an error code, or a new registration); next() then raises NoAnswer.
+    """
+
+    def __init__(self, peer: Peer, path: str, accept: int | None):
+        self.peer, self.path, self.accept = peer, path, accept
+        self.request = peer.message("GET", path, accept=accept, observe=0)
+        self.answer: Answer | None = None
+        self.active = False
+        self._queue: asyncio.Queue[Answer | Exception] = asyncio.Queue()
+        self._order = 0
+
+    def start(self, order: int | None) -> None:
+        """Take the Observe option of the first answer; without one it is no observation."""
+        if order is not None:
+            self.active, self._order = True, order
+            self.peer.observations.add(self)
+
+    @property
+    def token(self) -> bytes:
+        return self.request.token
+
+    async def next(self, timeout: float | None = None) -> Answer:
+        """The next notification; NoAnswer when none comes in time or the observation has ended."""
+        if not self.active and self._queue.empty():
+            raise NoAnswer(f"{self.path} is not observed any more")
+        try:
+            item = await asyncio.wait_for(self._queue.get(), timeout or self.peer.timeout)
+        except TimeoutError:
+            raise NoAnswer(f"no notification of {self.path}") from None
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    def pending(self) -> int:
+        """Notifications that came and were not taken yet."""
+        return self._queue.qsize()
+
+    async def cancel(self) -> Answer:
+        """GET with Observe=1 and the observation's token (RFC 7641 3.6)."""
+        self.close("cancelled")
+        return await self.peer.request(
+            "GET", self.path, accept=self.accept, observe=1, token=self.token, verb="Cancel"
+        )
+
+    def reset(self) -> None:
+        """Forget it here, so that its next notification, confirmable or not, is answered with RST."""
+        self.close("forgotten, the next notification gets RST")
+
+    def close(self, why: str) -> None:
+        if self.active:
+            self.active = False
+            self.peer.observations.discard(self)
+            self.peer.server.tokens.outgoing_requests.pop((self.token, self.peer.remote), None)
+            self._queue.put_nowait(NoAnswer(f"observation of {self.path} {why}"))
+
+    def notified(self, message: Message) -> None:
+        """Take a notification; stale ones (RFC 7641 3.4) are dropped."""
+        order = message.opt.observe
+        if order is None:
+            self.deliver(message)
+            self.close("ended by the device")
+            return
+        if not 0 < (order - self._order) % (1 << 24) < 1 << 23:
+            return
+        self._order = order
+        if message.opt.block2 is not None and message.opt.block2.more:
+            self._task = asyncio.get_running_loop().create_task(self._complete(message))
+        else:
+            self.deliver(message)
+
+    async def _complete(self, first: Message) -> None:
+        """The other blocks of a large notification (RFC 7959 3.4)."""
+        try:
+            message = await self.peer.rest(self.request, first)
+        except (error.Error, OSError) as e:
+            self._queue.put_nowait(NoAnswer(f"notification of {self.path}: {e}"))
+        else:
+            self.deliver(message)
+
+    def deliver(self, message: Message) -> None:
+        answer = self.peer.answer(self.path, message)
+        self._queue.put_nowait(answer)
+        self.peer.said("<-", "Notify", self.path, answer=answer)
+
+
+class Peer:
+    """An address with an endpoint name; the base of a registered Device and of a bootstrap session."""
+
+    def __init__(self, server: Server, endpoint: str, remote):
+        self.server, self.endpoint, self.remote = server, endpoint, remote
+        self.root = ""  # the alternate path
+        self.timeout = server.timeout
+        self.observations: set[Observation] = set()
+
+    # Operations. A path is a string; a format is a number or a name of formats.NAMES.
+
+    async def read(self, path: str, accept: str | int | None = None) -> Answer:
+        return await self.request("GET", path, accept=accept, verb="Read")
+
+    async def discover(self, path: str) -> Answer:
+        """value is {path: {attribute: value}}."""
+        return await self.request("GET", path, accept=formats.LINK, verb="Discover")
+
+    async def write(
+        self, path: str, value, format: str | int | None = None, *, update=False
+    ) -> Answer:
+        """Replace (PUT), or with `update` partial update (POST), of an instance or a resource."""
+        method = "POST" if update else "PUT"
+        return await self._send(method, path, path, value, format, "Update" if update else "Write")
+
+    async def attributes(self, path: str, **values) -> Answer:
+        """Write-Attributes; None unsets one: `attributes("/3/0", pmin=10, gt=None)`."""
+        query = [k if v is None else f"{k}={v}" for k, v in values.items()]
+        return await self.request("PUT", path, query=query, verb="Write-Attributes")
+
+    async def execute(self, path: str, arguments: str | bytes = "") -> Answer:
+        """Execute; arguments like `"0='abc',1"`, sent as text when there are any."""
+        payload = arguments.encode() if isinstance(arguments, str) else arguments
+        format = formats.TEXT if payload else None
+        return await self.request("POST", path, payload=payload, format=format, verb="Execute")
+
+    async def create(self, path: str, value: dict, format: str | int | None = None) -> Answer:
+        """Create an instance: `create("/3303", {...})` lets the device choose, `"/3303/5"` does not."""
+        oid, *instance = ids(path)
+        where = join([oid])
+        if instance:
+            return await self._send("POST", where, where, {instance[0]: value}, format, "Create")
+        # Without an id the resources stand alone, encoded as those of some instance.
+        return await self._send("POST", where, f"{where}/0", value, format, "Create")
+
+    async def delete(self, path: str) -> Answer:
+        return await self.request("DELETE", path, verb="Delete")
+
+    async def observe(self, path: str, accept: str | int | None = None) -> Observation:
+        """Observation.answer holds the first answer; Observation.active is False if it was refused."""
+        observation = Observation(self, path, None if accept is None else formats.number(accept))
+        request = observation.request
+        self.said("->", "Observe", path)
+        first = asyncio.get_running_loop().create_future()
+
+        def event(event) -> bool:
+            if event.message is None:
+                observation.close("lost")
+                if not first.done():
+                    first.set_exception(event.exception)
+            elif not first.done():
+                # Set here, so that a notification right behind finds the observation ready.
+                observation.start(event.message.opt.observe)
+                first.set_result(event.message)
+            elif observation.active:
+                observation.notified(event.message)
+            return observation.active
+
+        pipe = Pipe(request, self.server.context.log)
+        stop = pipe.on_event(event)
+        self.server.tokens.request(pipe)
+        try:
+            message = await self._within(first)
+            message = await self._within(self.rest(request, message))
+        except BaseException:
+            observation.close("failed")
+            stop()
+            raise
+        observation.answer = self.answer(path, message)
+        self.said("<-", "", path, answer=observation.answer)
+        return observation
+
+    async def rest(self, request: Message, first: Message) -> Message:
+        """A response, completed when its Block2 says that more follows."""
+        return await BlockwiseRequest._complete_by_requesting_block2(
+            self.server.context, request, first, self.server.context.log
+        )
+
+    # Underneath
+
+    async def _send(self, method, path, base, value, format, verb) -> Answer:
+        if format is None:
+            format = self.default_format(base, value)
+        number = formats.number(format)
+        payload = value
+        if not isinstance(value, bytes) or self.server.model.type(base) == "Opaque":
+            payload = formats.encode(number, base, value, self.server.model)
+        return await self.request(
+            method, path, payload=payload, format=number, verb=verb, value=value, base=base
+        )
+
+    def default_format(self, path: str, value) -> int:
+        """TLV, except for a single resource: text, or opaque for bytes."""
+        if len(ids(path)) < 3 or isinstance(value, dict) or len(ids(path)) == 4:
+            return formats.TLV
+        return formats.OPAQUE if isinstance(value, bytes) else formats.TEXT
+
+    def message(self, method: str, path: str, **options) -> Message:
+        """A request message to this peer; options are None or those of aiocoap's Message."""
+        parts = [p for p in (self.root + path).split("/") if p]
+        message = Message(
+            code=Code[method],
+            uri_path=parts,
+            transport_tuning=self.server.tuning,
+            **{k: v for k, v in options.items() if v is not None},
+        )
+        message.remote = self.remote
+        return message
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        payload: bytes = b"",
+        format: str | int | None = None,
+        accept: str | int | None = None,
+        query=(),
+        observe: int | None = None,
+        token: bytes | None = None,
+        verb: str | None = None,
+        value=None,
+        base: str | None = None,
+    ) -> Answer:
+        """Any request; the other operations are made of it. NoAnswer when nothing comes back.
+
+        `verb`, `value` and `base` (the path that the value belongs to) are for the transcript.
+        """
+        message = self.message(
+            method,
+            path,
+            payload=payload,
+            content_format=None if format is None else formats.number(format),
+            accept=None if accept is None else formats.number(accept),
+            uri_query=list(query) or None,
+            observe=observe,
+        )
+        shown = payload.decode(errors="replace") if payload and value is None else value
+        self.said("->", verb or method, path, value=shown, base=base, query=query)
+        if token is None:
+            request = self.server.context.request(message)
+        else:
+            request = self.server.request_with_token(message, token)
+        answer = self.answer(path, await self._within(request.response))
+        self.said("<-", "", path, answer=answer)
+        return answer
+
+    async def _within(self, awaitable) -> Message:
+        try:
+            return await asyncio.wait_for(awaitable, self.timeout)
+        except TimeoutError:
+            failure = NoAnswer(f"{self.endpoint}: no answer within {self.timeout:g} s")
+        except error.MessageError:
+            failure = NoAnswer(f"{self.endpoint}: answered with RST")
+        except (error.Error, OSError) as e:
+            failure = NoAnswer(f"{self.endpoint}: {e or type(e).__name__}")
+        self.server.say(self.endpoint, f"!! {failure}")
+        raise failure
+
+    def answer(self, path: str, message: Message) -> Answer:
+        """Decode a response; what cannot be decoded is left as payload."""
+        format = message.opt.content_format
+        value = None
+        if message.payload and message.code.is_successful():
+            try:
+                if format == formats.LINK:
+                    value = {
+                        target: attributes for target, attributes in links.parse(message.payload)
+                    }
+                else:
+                    value = formats.decode(format, path, message.payload, self.server.model)
+            except ValueError as e:
+                self.server.say(self.endpoint, f"!! {path}: {e}")
+        return Answer(code(message), path, format, message.payload, value, message)
+
+    def said(self, arrow, verb, path, *, value=None, base=None, query=(), answer=None) -> None:
+        """One entry of the transcript, with names from the model."""
+        model = self.server.model
+        words = [arrow, verb, model.label(path), *query] if verb else [arrow]
+        if answer is None:
+            shown = model.show(base or path, value) if value not in (None, "") else ""
+        else:
+            words += [] if verb else [answer.code, title(answer.message)]
+            if answer.message.opt.location_path:
+                words.append(join(answer.message.opt.location_path))
+            if answer.format == formats.LINK and answer.value:
+                shown = links.show(answer.value, model)
+            elif answer.value is not None:
+                shown = model.show(path, answer.value)
+            else:
+                shown = (
+                    repr(answer.payload[:64].decode(errors="replace")) if answer.payload else ""
+                )
+        if shown and verb and verb != "Execute" and shown[0] != "\n":
+            words.append("=")
+        self.server.say(self.endpoint, " ".join([*words, shown]).rstrip().replace(" \n", "\n"))
+
+
+def code(message: Message) -> str:
+    """`"2.05"`."""
+    return f"{message.code.class_}.{message.code & 31:02d}"
+
+
+def title(message: Message) -> str:
+    """`Content`."""
+    return aiocoap.Code(message.code).name_printable
