@@ -35,7 +35,7 @@ def reset(path_, arguments):
 
 
 def main():
-    client.load(TABLE)
+    client.objects(TABLE)
     client.create(path)
     for rid, value in ((5700, 20.0), (5601, 20.0), (5602, 20.0), (5701, "Cel")):
         client.set(path + "/%d" % rid, value)

@@ -66,14 +66,14 @@ class Bootstrap(Session):
         if self.client.resume(self):
             self.client.emit(event, self.ssid)
         else:
-            self.fail(0, event)
+            self.fail(event)
 
     def keep(self, o):
         if o not in self.saved:
             insts = self.tree.inst[o]
             self.saved[o] = {i: dict(insts[i]) for i in insts}
 
-    def on(self, now, sec):
+    def work(self, now, sec):
         if self.client.listening or self.saved is None:
             return -1
         if sec >= self.at:

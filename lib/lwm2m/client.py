@@ -70,7 +70,8 @@ class Client:
     default_format = 11542
     confirmable = True  # notifications as CON
     local_port = 0
-    transport = load_credentials = set_socketoptions = access = written = meter = None
+    # load(name) and save(name, bytes) keep what is to outlive a deep sleep
+    transport = load_credentials = set_socketoptions = load = save = access = written = meter = None
 
     def __init__(self, endpoint=None, uri=None, **options):
         self.coap = {}
@@ -203,7 +204,7 @@ class Client:
             else:
                 self.tree.put(o, i, r, ri, None)
 
-    def load(self, table):
+    def objects(self, table):
         """Add object tables that tools/objects.py compiled. Servers see an object once it has an instance,
         or on_create() says that they may make one."""
         self.tree.tables.append(table)
@@ -256,8 +257,6 @@ class Client:
             self.endpoint = endpoint
         if not self.endpoint:
             self.endpoint = identity() or "micropython"
-        if not self.w:
-            self.w = Writer(self.size, 32, 32)
         self.tree.level = self.level()
         with self:
             self.suspended = False
@@ -473,17 +472,31 @@ class Client:
     def level(self):
         return int(self.version[2:]) if self.version else 0
 
-    def channel(self, sec):
-        """The channel of a security instance: a datagram socket, secured as its mode says."""
-        d = self.tree.inst[0][sec]
-        secure, host, number = address(str(d[0], "utf8"))
+    def channel(self, s):
+        """What a session sends through: a datagram socket, and the secure channel over it, or None."""
+        d = self.tree.inst[0][s.sec]
+        mode = d.get(2, 3)
+        secure, host, number = address(str(d[0], "utf8"), mode != 3)
+        if secure and mode == 3:
+            raise ValueError("coaps without security")
         if self.transport:
             c = self.transport(host, number)
         else:
             c = open_udp(host, number, self.set_socketoptions, self.local_port)
         if self.meter:
             self.meter(c)
-        return c
+        tls = None
+        if mode != 3:
+            try:
+                from .dtls import secured
+
+                tls = secured(self, s, d, c, host)
+            except (ImportError, ValueError):
+                c.close()
+                raise ValueError("security mode")
+        if not self.w or (tls and self.w.head < tls.HEAD):
+            self.w = Writer(self.size, tls.HEAD if tls else 0, tls.TAIL if tls else 0)
+        return c, tls
 
     def poll(self, now=None):
         """Take in what has arrived, send what is due; the ms until poll() wants to be called again at the
@@ -504,12 +517,14 @@ class Client:
             if self.transport or ready():
                 for s in self.sessions:
                     while s.ep:
-                        d = s.ep.channel.recv()
+                        d = s.sock.recv()
                         if d is None:
                             break
-                        d = s.ep.channel.feed(d, now)
-                        if d is not None and s.ep:
+                        if s.tls:
+                            d = s.tls.feed(d, now)
+                        while d is not None and s.ep:
                             s.ep.feed(d, now, self.root)
+                            d = s.tls.feed(None, now) if s.tls and s.tls.more else None
             while self.todo:
                 f, x = self.todo.pop(0)
                 f(x)
@@ -535,10 +550,9 @@ class Client:
             ready(250 if t < 0 or t > 250 else t)
 
 
-def address(uri):
+def address(uri, secure=False):
     """(secure, host, port) of "coap(s)://host[:port]" or "host[:port]"; ValueError where it is none."""
     s = uri
-    secure = False
     if "://" in s:
         scheme, s = s.split("://", 1)
         if scheme not in ("coap", "coaps"):

@@ -2,6 +2,11 @@
 # SPDX-License-Identifier: MIT
 import sys
 
+try:
+    from ubinascii import unhexlify
+except ImportError:
+    from binascii import unhexlify
+
 from .client import Client, address
 
 # how a binding mode is taken: served (0), stored and served over UDP (0), not supported (-2)
@@ -79,10 +84,21 @@ class Lwm2m:
             or not integer(mode, 0, 4)
         ):
             return -1
-        address(uri)
-        if mode != 3:
-            return -2
+        secure = address(uri)[0]
         d = {0: uri.encode(), 1: sid == 0, 2: mode, 10: ssid}
+        if mode == 0:
+            if not 0 < len(identity) <= 64 or not 0 < len(key) <= 128:
+                return -1
+            d[3] = identity.encode()
+            d[5] = unhexlify(key)
+            try:
+                from .dtls.record import Secure
+            except ImportError:
+                return -2
+        elif mode != 3:
+            return -2
+        elif secure:
+            return -1
         insts[sid] = d
         return 0
 
@@ -219,7 +235,7 @@ class Lwm2m:
         elif n == 21:
             self.report(n, 0, "registering")
         elif n in (8, 9):
-            self.report(n, n == 8, "deregister", ssid, int(n == 8))
+            self.report(n, int(n == 8), "deregister", ssid, int(n == 8))
 
     def written(self, o, i, r, v):
         name = {

@@ -43,8 +43,9 @@ class Session:
         self.state = IDLE
         self.at = 0
         self.attempts = self.sequences = 0
-        self.ep = None
+        self.ep = self.sock = self.tls = self.kept = None
         self.location = ()
+        self.expires = 0
         self.what = 0
         self.later = []
         self.observed = []
@@ -146,9 +147,12 @@ class Session:
         self.at = self.client.sec + delay
 
     def close(self):
-        if self.ep:
-            self.ep.channel.close()
-            self.ep = None
+        if self.tls:
+            self.kept = self.tls.dump()
+            self.tls.close()
+        if self.sock:
+            self.sock.close()
+        self.ep = self.sock = self.tls = None
         self.later.clear()
         self.observed.clear()
         self.state = IDLE
@@ -156,16 +160,18 @@ class Session:
     def open(self, now):
         c = self.client
         try:
-            channel = c.channel(self.sec)
-        except (OSError, ValueError) as e:
+            self.sock, self.tls = c.channel(self)
+        except (OSError, ValueError):
             c.emit(17, self.ssid)
-            return self.fail(now, 4)
-        self.ep = Endpoint(channel, c.w, c.p, self)
+            return self.fail(4)
+        self.ep = Endpoint(self.tls or self.sock, c.w, c.p, self)
         for k, v in c.coap.items():
             setattr(self.ep, k, v)
         c.emit(16, self.ssid)
         self.state = CONNECTING
-        channel.connect(now)
+        self.resumed = self.tls and self.tls.sid
+        if self.tls and self.tls.state != 2:
+            self.tls.connect(now)
 
     def ask(self, now):
         """Register (Core 1.1.1 6.2.1)."""
@@ -197,16 +203,21 @@ class Session:
         c = self.client
         if code == 0x41:
             self.location = list(p.loc)
-            self.state = ON
-            self.attempts = self.sequences = 0
-            self.schedule()
-            c.emit(5, self.ssid)
+            self.on(5)
         elif code in (0x8C, 0x80) and self.level and c.version is None:
             # 4.12, 4.00: perhaps an older version will do
             self.level -= 1
             self.start()
         else:
-            self.fail(0, 4 if code > 0 else 6)
+            self.fail(4 if code > 0 else 6)
+
+    def on(self, event):
+        """Registered, or still so."""
+        self.state = ON
+        self.attempts = self.sequences = 0
+        self.expires = self.client.sec + self.lifetime()
+        self.schedule()
+        self.client.emit(event, self.ssid)
 
     def schedule(self):
         """When the next update is due: early enough before the lifetime ends, or after the period."""
@@ -236,11 +247,15 @@ class Session:
 
     def updated(self, code, p):
         if code == 0x44:
-            self.client.emit(7, self.ssid)
-        else:
-            # lost, or forgotten by the server: register again, without giving up
-            self.client.emit(6, self.ssid)
-            self.start()
+            what = self.what
+            self.on(7)
+            self.what = what
+            return
+        # lost, or forgotten by the server: register again, without giving up
+        self.client.emit(6, self.ssid)
+        if code > 0:
+            self.location = ()
+        self.start()
 
     def lost(self):
         """A notification was not acknowledged: see whether the server is still there."""
@@ -261,7 +276,7 @@ class Session:
         self.close()
         self.client.left(self, 0 if code == 0x42 else 1)
 
-    def fail(self, now, event):
+    def fail(self, event):
         """An attempt failed: again after a while, or, at the end of the sequence, what else is left."""
         c = self.client
         c.emit(event, self.ssid)
@@ -282,7 +297,12 @@ class Session:
         c.emit(13, self.ssid)
 
     def connected(self, now):
-        self.ask(now)
+        if self.resumed and self.resumed == self.tls.sid and self.location and self.client.sec < self.expires:
+            # the server knows this session, so it knows the registration too
+            self.on(5)
+            self.what = FORCED
+        else:
+            self.ask(now)
 
     def poll(self, now):
         """Do what is due; the ms until something will be, or -1."""
@@ -296,28 +316,37 @@ class Session:
                 return 0
             return -1 if self.at < 0 else min(self.at - sec, 1000) * 1000
         ep = self.ep
-        wait = ep.channel.poll(now)
-        if ep.channel.state == 3:
-            self.client.emit(19, self.ssid)
-            self.fail(now, 6)
-            return 0
-        if state == CONNECTING:
-            if ep.channel.state == 2:
-                self.connected(now)
+        wait = -1
+        tls = self.tls
+        if tls:
+            wait = tls.poll(now)
+            if tls.state in (0, 3):
+                if state == ON:
+                    # the server ended the session: begin another
+                    self.start()
+                    return 0
+                self.client.emit(19, self.ssid)
+                self.fail(4)
                 return 0
-            return wait
+        if state == CONNECTING:
+            if tls:
+                if tls.state != 2:
+                    return wait
+                self.client.emit(18, self.ssid)
+            self.connected(now)
+            return 0
         t = ep.poll(now)
         if self.ep is not ep:
             return 0
         if t >= 0 and (wait < 0 or t < wait):
             wait = t
         if state == ON:
-            t = self.on(now, sec)
+            t = self.work(now, sec)
             if t >= 0 and (wait < 0 or t < wait):
                 wait = t
         return wait
 
-    def on(self, now, sec):
+    def work(self, now, sec):
         if (self.what or sec >= self.at) and not self.ep.busy():
             self.update(now)
             return 0

@@ -1,5 +1,6 @@
 # A CoAP endpoint toward one peer: reliability, tokens, duplicates, outgoing blocks (RFC 7252 4, 5; RFC 7959)
 # SPDX-License-Identifier: MIT
+import sys
 from micropython import const
 
 from ..port import ticks_add, ticks_diff, urandom
@@ -238,11 +239,16 @@ class Endpoint:
             code = code or self.owner.serve(p, w, now)
             if p.b1 >= 0 and w.last < 27:
                 w.opt(27, p.b1)
-        except CoapError as e:
+        except Exception as e:
             w.begin(typ, 0, mid, p.token)
-            code = e.args[0]
-            if len(e.args) > 1:
-                w.opt(60, e.args[1])
+            code = 0xA0
+            if isinstance(e, CoapError):
+                code = e.args[0]
+                if len(e.args) > 1:
+                    w.opt(60, e.args[1])
+            else:
+                # memory that is not to be had, most likely
+                sys.print_exception(e)
         w.buf[w.head + 1] = code
         return code
 

@@ -1,0 +1,51 @@
+# LwM2M CBOR (Core 1.2 7.4.4): maps in maps, by the ids of a path: 11544
+# SPDX-License-Identifier: MIT
+from micropython import const
+
+from ..tree import TIME
+from .cbor import Reader, head, typed, value
+from .senml import inside, walk
+
+_EPOCH = const(0xC1)
+_MOST = const(256)  # values in a payload
+
+
+def put(x, o, i, r, ri, t, v):
+    w = x[1]
+    # maps that are open: x[2] of them, with the ids of x[3:]; those that this value is not in are closed
+    k = 3
+    path = (o, i, r, ri) if ri >= 0 else (o, i, r)
+    while k < x[2] + 3 and x[k] == path[k - 3]:
+        k += 1
+    close(x, k - 3)
+    while x[2] < len(path) - 1:
+        x[k] = o = path[k - 3]
+        head(w, 0, o)
+        w.byte(0xBF)
+        x[2] += 1
+        k += 1
+    head(w, 0, path[-1])
+    if t == TIME:
+        w.byte(_EPOCH)
+    value(w, t, v)
+
+
+def close(x, n):
+    while x[2] > n:
+        x[1].byte(0xFF)
+        x[2] -= 1
+
+
+def encode_all(w, tree, paths):
+    x = [put, w, 0, 0, 0, 0]
+    w.byte(0xBF)
+    walk(x, tree, paths)
+    close(x, -1)
+
+
+def encode(w, tree, o, i, r, ri):
+    encode_all(w, tree, ((o, i, r, ri),))
+
+
+def decode_all(d, a, b, tree, emit):
+    pass

@@ -1,0 +1,81 @@
+# SenML CBOR (RFC 8428 6; Core 1.1.1 7.4.5): 112
+# SPDX-License-Identifier: MIT
+from .cbor import Reader, value
+from .senml import digits, inside, record, walk
+
+# by type: v, vs, vb, vd, and the text "vlo", of which this is the head
+_LABEL = b"\x03\x03\x02\x02\x04\x08\x02\x63\x02\x03"
+_KEYS = (-1, -2, -5, 0, 2, 3, 4, 8, "vlo")
+
+
+def put(x, o, i, r, ri, t, v):
+    w = x[1]
+    if x[3] == o and x[4] == i:
+        w.byte(0xA2)
+    else:
+        n = b"/%d/%d/" % (o, i)
+        w.byte(0xA3)
+        w.byte(0x21)
+        w.byte(0x60 | len(n))
+        w.put(n)
+        x[3] = o
+        x[4] = i
+    x[2] += 1
+    w.byte(0)
+    a = w.at
+    w.byte(0)
+    digits(w, r)
+    if ri >= 0:
+        w.byte(47)
+        digits(w, ri)
+    b = w.at
+    w.at = a
+    w.byte(0x5F + b - a)
+    w.at = b
+    w.byte(_LABEL[t])
+    if t == 7:
+        w.put(b"vlo")
+    value(w, t, v)
+
+
+def encode_all(w, tree, paths):
+    # the number of records stands first: it is filled in when they are written
+    x = [put, w, 0, -1, -1]
+    a = w.at
+    w.uint(0x990000, 3)
+    walk(x, tree, paths)
+    b = w.at
+    w.at = a + 1
+    w.uint(x[2], 2)
+    w.at = b
+
+
+def encode(w, tree, o, i, r, ri):
+    encode_all(w, tree, ((o, i, r, ri),))
+
+
+def decode_all(d, a, b, tree, emit):
+    c = Reader(memoryview(d)[a:b])
+    base = ["", 0, 0]
+    if c.head() != 4:
+        raise ValueError
+    n = c.n
+    while c.more(n):
+        n -= 1
+        if c.head() != 5:
+            raise ValueError
+        m = c.n
+        x = {}
+        while c.more(m):
+            m -= 1
+            k = c.item()
+            x[k] = c.item()
+            if len(x) > 16:
+                raise ValueError
+        record(x, _KEYS, base, tree, emit)
+    if c.p != b - a:
+        raise ValueError
+
+
+def decode(d, a, b, tree, o, i, r, ri, emit):
+    decode_all(d, a, b, tree, inside(tree, (o, i, r, ri), emit))

@@ -1,0 +1,115 @@
+# SenML JSON (RFC 8428 5; Core 1.1.1 7.4.4): 110
+# SPDX-License-Identifier: MIT
+try:
+    from ujson import dumps, loads
+except ImportError:
+    from json import dumps, loads
+
+from ..tree import BOOLEAN, OBJLNK, OPAQUE, STRING, CORELNK
+from .senml import digits, inside, record, walk
+from .text import a2b_base64, b2a_base64
+
+_LABEL = (b"vs", b"v", b"v", b"vb", b"vd", b"v", b"vlo", b"v", b"vs")
+_KEYS = ("bver", "bn", "bv", "n", "v", "vs", "vb", "vd", "vlo")
+
+
+def value(w, t, v, url=True):
+    """Put canonical value `v` of type `t`; an opaque one as base64, `url` saying which (RFC 8428 5)."""
+    if t == OPAQUE:
+        w.byte(34)
+        v = memoryview(v)
+        for k in range(0, len(v), 48):
+            s = b2a_base64(v[k : k + 48])[:-1]
+            w.put(s.rstrip(b"=").replace(b"+", b"-").replace(b"/", b"_") if url else s)
+        w.byte(34)
+        return
+    if t == OBJLNK:
+        v = '"%d:%d"' % (v >> 16, v & 65535)
+    elif t in (STRING, CORELNK, BOOLEAN):
+        v = dumps(v if t == BOOLEAN else str(v, "utf8"))
+    else:
+        v = str(v)
+    w.put(v.encode())
+
+
+def opaque(v):
+    v = v.replace("-", "+").replace("_", "/")
+    return a2b_base64(v + "=" * (-len(v) & 3))
+
+
+def objects(d, p, f):
+    """Call f(dict) for each object in the array that begins at d[p]; the place behind it."""
+    depth = quoted = 0
+    while d[p] in b" \t\r\n":
+        p += 1
+    if d[p] != 91:
+        raise ValueError
+    while True:
+        p += 1
+        c = d[p]
+        if quoted:
+            if c == 92:
+                p += 1
+            elif c == 34:
+                quoted = 0
+        elif c == 123:
+            if not depth:
+                a = p
+            depth += 1
+        elif c == 125:
+            depth -= 1
+            if not depth:
+                f(loads(str(d[a : p + 1], "utf8")))
+        elif depth:
+            quoted = c == 34
+        elif c == 93:
+            return p + 1
+        elif c not in b" \t\r\n,":
+            raise ValueError
+
+
+def put(x, o, i, r, ri, t, v):
+    w = x[1]
+    if w.at > x[2]:
+        w.byte(44)
+    w.byte(123)
+    if x[3] != o or x[4] != i:
+        w.put(b'"bn":"/%d/%d/",' % (o, i))
+        x[3] = o
+        x[4] = i
+    w.put(b'"n":"')
+    digits(w, r)
+    if ri >= 0:
+        w.byte(47)
+        digits(w, ri)
+    w.put(b'","')
+    w.put(_LABEL[t - 1])
+    w.put(b'":')
+    value(w, t, v)
+    w.byte(125)
+
+
+def encode_all(w, tree, paths):
+    w.byte(91)
+    walk([put, w, w.at, -1, -1], tree, paths)
+    w.byte(93)
+
+
+def encode(w, tree, o, i, r, ri):
+    encode_all(w, tree, ((o, i, r, ri),))
+
+
+def decode_all(d, a, b, tree, emit):
+    base = ["", 0, 0]
+    d = memoryview(d)[a:b]
+
+    def take(x):
+        record(x, _KEYS, base, tree, emit, opaque)
+
+    a = objects(d, 0, take)
+    if str(d[a:], "utf8").strip():
+        raise ValueError
+
+
+def decode(d, a, b, tree, o, i, r, ri, emit):
+    decode_all(d, a, b, tree, inside(tree, (o, i, r, ri), emit))

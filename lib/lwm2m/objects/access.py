@@ -1,0 +1,81 @@
+# Object 2, Access Control (Core 1.1.1 8): which server may do what
+# SPDX-License-Identifier: MIT
+from micropython import const
+
+from ..coap.message import CoapError
+
+# the rights in an ACL: 1 read, 2 write, 4 execute, 8 delete, 16 create
+_READ = const(1)
+_ALL = const(31)
+
+_ANY = const(65535)  # as instance: the object itself; as owner: the bootstrap server
+
+
+class Access:
+    """Takes effect with the second server account and the first instance of object 2."""
+
+    def __init__(self, client):
+        self.tree = client.tree
+
+    def find(self, o, i):
+        """The id of the instance of object 2 about /o/i, or the first that is free."""
+        d = self.tree.inst[2]
+        for k in d:
+            if d[k].get(0) == o and d[k].get(1) == i:
+                return k
+        k = 0
+        while k in d:
+            k += 1
+        return k
+
+    def rights(self, ssid, o, i):
+        """The rights of a server to an instance, or (-1) to make one."""
+        t = self.tree
+        if len(t.inst[1]) < 2 or not t.inst[2]:
+            return _ALL
+        if o == 2:
+            # every server may look; the owner alone may write, and nobody make or delete
+            return 3 if t.get(2, i, 3) == ssid else _READ
+        k = self.find(o, i & _ANY)
+        acl = t.get(2, k, 2) or {}
+        if ssid not in acl:
+            if t.get(2, k, 3) == ssid:
+                return _ALL
+            ssid = 0
+        return acl.get(ssid, 0)
+
+    def allow(self, s, o, i, op):
+        """Refuse operation `op` of session `s` on /o/i. A read of /o needs one instance that may be read."""
+        t = self.tree
+        for k in list(t.inst[2]):
+            d = t.inst[2][k]
+            if d.get(1) != _ANY and d.get(1) not in t.inst.get(d.get(0), ()):
+                # what it was about is gone
+                t.delete(2, k)
+        if op > _READ or i >= 0:
+            if self.rights(s.ssid, o, i) & op:
+                return
+        else:
+            for i in t.inst[o]:
+                if self.rights(s.ssid, o, i) & op:
+                    return
+            if not t.inst[o]:
+                return
+        raise CoapError(0x81)
+
+    def created(self, s, o, i):
+        """A server made an instance: it is the owner."""
+        if self.tree.inst[2] and len(self.tree.inst[1]) > 1:
+            self.give(o, i, s.ssid)
+
+    def give(self, o, i, owner=_ANY, acl=None):
+        """Make or replace the instance of object 2 about /o/i (i 65535: about making instances of it);
+        `acl` is {short server id: rights}, with 0 for all others."""
+        self.tree.create(2, self.find(o, i), {0: o, 1: i, 2: acl or {}, 3: owner})
+
+
+def setup(client):
+    """Make object 2, without instances; returns what is client.access then, for give()."""
+    client.tree.inst.setdefault(2, {})
+    client.access = x = Access(client)
+    return x

@@ -1,0 +1,16 @@
+# Object 6, Location: the position that the application sets, and when it did
+# SPDX-License-Identifier: MIT
+from ..tree import CHANGED
+
+
+def setup(client):
+    """Make instance 6/0; its timestamp (6/0/5) follows every set() of another resource, and is 0 until
+    there is a position."""
+    t = client.tree
+
+    def changed(o, i, r):
+        if 0 <= r < 7 and r != 5 and i in t.inst[o]:
+            t.put(o, i, 5, -1, t.read(3, 0, 13))
+
+    t.inst[6] = {0: {0: 0.0, 1: 0.0, 5: 0}}
+    t.hooks.setdefault(6, []).append((CHANGED, -1, -1, changed))

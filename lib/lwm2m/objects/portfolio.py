@@ -1,0 +1,36 @@
+# Object 16, Portfolio: identities of other instances, and authentication data on request
+# SPDX-License-Identifier: MIT
+from ..tree import EXEC, READ, canonical, split
+
+
+def setup(client, auth=None):
+    """Give object 16 its behaviour; instances are made by create() or by a server. An Execute of 16/x/1
+    calls `auth(path, arguments)`, which returns what 16/x/2 is to show once, a list of bytes. 16/x/3 says
+    whether there is any: 0 no, 1 yes, 2 `auth` raised ValueError."""
+    t = client.tree
+
+    def make(path, args):
+        i = split(path)[1]
+        v = None
+        try:
+            v = auth(path, args)
+            v = canonical(5, {k: v[k] for k in range(len(v))})
+        except ValueError:
+            pass
+        t.put(16, i, 2, -1, v)
+        t.put(16, i, 3, -1, 1 if v else 2)
+
+    def taken(i):
+        t.put(16, i, 3, -1, 0)
+
+    def show(path, v):
+        if v:
+            # the answer that is being written goes out first
+            client.later(taken, split(path)[1])
+        return v
+
+    t.inst.setdefault(16, {})
+    h = t.hooks.setdefault(16, [])
+    h.append((READ, -1, 2, show))
+    if auth:
+        h.append((EXEC, -1, 1, make))
