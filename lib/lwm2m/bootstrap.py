@@ -63,7 +63,7 @@ class Bootstrap(Session):
                 self.tree.inst[o] = self.saved[o]
             self.tree.memos.clear()
         self.saved = None
-        if self.client.resume(self):
+        if self.client.restored(self):
             self.client.emit(event, self.ssid)
         else:
             self.fail(event)

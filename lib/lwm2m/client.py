@@ -230,6 +230,12 @@ class Client:
         with self:
             self.answers[tuple(split(path)[:3])] = value
 
+    def cache(self, path, n, oldest=False):
+        """Keep up to `n` values that a resource gets, with their times, for what is told in SenML: see series.py."""
+        from .series import cache
+
+        cache(self, path, n, oldest)
+
     def lock(self):
         """`with client.lock():` keeps notifications back until the last of several set() is done."""
         return self
@@ -332,7 +338,7 @@ class Client:
         self.later(self.bootstrap, None)
         return True
 
-    def resume(self, s):
+    def restored(self, s):
         """After a bootstrap that failed: True where the servers of before are there to go on with."""
         if not self.triggered or not self.servers():
             return False
@@ -351,7 +357,9 @@ class Client:
                     self.later(self.disable, s)
                 elif r == 8:
                     s.what |= 8
-                elif self.bootstrap_account() >= 0:
+                elif self.bootstrap_account() < 0:
+                    raise CoapError(0x85)
+                else:
                     self.later(self.bootstrap, s)
 
     def disable(self, s):
@@ -376,6 +384,8 @@ class Client:
                     self.emit(9, s.ssid)
                 elif s.bootstrap:
                     s.close()
+                    if not self.listening:
+                        self.emit(9, s.ssid)
                 elif s.state != LEAVING:
                     s.leave(self.last)
 
@@ -384,7 +394,8 @@ class Client:
         self.suspended = True
         self.emit(11, 0)
 
-    def go_on(self):
+    def resume(self):
+        """Go on after pause()."""
         self.suspended = False
 
     def update(self, ssid=0):

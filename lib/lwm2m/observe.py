@@ -207,13 +207,16 @@ def notify(s, e, now, sec):
     e[_AT] = now
     e[_SEC] = sec
     e[_DIRTY] = False
+    s.tree.used = used = []
     try:
         code = s.content(None, e[_O:_CT], e[_SEQ], e[_CT])
     except CoapError as x:
         # what can't be read any more ends with its error (RFC 7641 4.2)
         code = x.args[0] or 0xA0
+        used = None
         s.observed.remove(e)
         w.begin(0 if con else 1, code, ep.mid, e[_TOKEN])
+    s.tree.used = None
     if code == 0x45:
         e[_LAST] = number(s, e)
     if con:
@@ -223,6 +226,8 @@ def notify(s, e, now, sec):
             if code == -2:
                 e[_DIRTY] = True
                 s.lost()
+            elif used and not code:
+                s.tree.series.sent(used)
             elif code < 0 and e in s.observed:
                 s.observed.remove(e)
 
@@ -230,3 +235,5 @@ def notify(s, e, now, sec):
     else:
         e[_MIDN] = ep.mid
         ep.flush()
+        if used:
+            s.tree.series.sent(used)

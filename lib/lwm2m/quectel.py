@@ -171,28 +171,31 @@ class Lwm2m:
                 )
                 d[0] = t.inst[0][sid][10]
         c.endpoint = self.name if self.mode == 1 else None
-        try:
-            c.start()
-        except (ValueError, OSError):
-            return -1
-        if not self.running:
-            self.running = True
-            import _thread
+        with c:
+            try:
+                c.start()
+            except (ValueError, OSError):
+                return -1
+            if not self.running:
+                import _thread
 
-            if sys.platform != "linux":
-                _thread.stack_size(8192)
-            _thread.start_new_thread(self.run, ())
+                if sys.platform != "linux":
+                    _thread.stack_size(8192)
+                _thread.start_new_thread(self.run, ())
+                self.running = True
         return 0
 
     def run(self):
-        while self.running:
+        while True:
+            c = self.client
             try:
-                self.client.run()
+                c.run()
             except Exception as e:
                 sys.print_exception(e)
-                continue
-            break
-        self.running = False
+            with c:
+                if c is self.client and not c.active():
+                    self.running = False
+                    return
 
     def unregister(self):
         """De-register; -1 where there is nothing to leave."""
@@ -219,7 +222,10 @@ class Lwm2m:
     def report(self, n, code, *fields):
         if self.urc and self.call:
             s = ",".join([str(x) if isinstance(x, int) else '"%s"' % x for x in fields])
-            self.call([n, code, "+QLWURC: " + s])
+            try:
+                self.call([n, code, "+QLWURC: " + s])
+            except Exception as e:
+                sys.print_exception(e)
 
     def heard(self, n, ssid):
         good = {16: "initial", 18: "dtls", 3: "bootstrap", 5: "ready", 7: "update"}.get(n)

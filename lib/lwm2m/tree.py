@@ -80,10 +80,10 @@ def canonical(kind, v):
     elif t == OBJLNK:
         if isinstance(v, str):
             v = [int(x) for x in v.split(":")]
-        if isinstance(v, (tuple, list)) and len(v) == 2:
-            v = v[0] << 16 | v[1]
-        if isinstance(v, int) and 0 <= v >> 16 < 65536:
-            return v
+        if isinstance(v, int):
+            v = v >> 16, v & 65535
+        if len(v) == 2 and 0 <= v[0] < 65536 and 0 <= v[1] < 65536:
+            return v[0] << 16 | v[1]
     elif isinstance(v, str):
         return v.encode()
     elif isinstance(v, (bytes, bytearray, memoryview)):
@@ -104,6 +104,9 @@ def native(kind, v):
 
 
 class Tree:
+    # cached values with their times (series.py), and a list for what a message tells of them, or None
+    series = used = None
+
     def __init__(self, changed):
         self.changed = (
             changed  # changed(object, instance, resource), -1 for created or deleted instances
@@ -185,22 +188,23 @@ class Tree:
                 return h[3]
         return None
 
-    def call(self, f, o, i, r, v):
+    def call(self, f, o, i, r, v, kind=0):
         """Call a function of the application: what it raises is a refusal, 5.00 if it says no more; with
         LATER the whole request waits, and is done again once answers[o, i, r] is there."""
         if self.answers and (o, i, r) in self.answers:
-            return self.answers[o, i, r]
+            v = self.answers[o, i, r]
+            return canonical(kind, v) if kind else v
         try:
             v = f(join(o, i, r), v)
+            if v is LATER:
+                self.waiting = (o, i, r)
+                raise CoapError(0)
+            return canonical(kind, v) if kind and v is not None else v
         except CoapError:
             raise
         except Exception as e:
             sys.print_exception(e)
             raise CoapError(0xA0)
-        if v is LATER:
-            self.waiting = (o, i, r)
-            raise CoapError(0)
-        return v
 
     def ask(self, kind, o, i, r, v):
         """Let a function have its say: a CoAP code that it returns is a refusal, so is False."""
@@ -223,7 +227,7 @@ class Tree:
             f = self.hook(READ, o, i, r)
             if f:
                 kind = self.row(o, r)
-                v = canonical(kind, self.call(f, o, i, r, native(kind, v)))
+                v = self.call(f, o, i, r, native(kind, v), kind)
                 if m is not None:
                     m[o, i, r] = v
         return v
@@ -250,6 +254,8 @@ class Tree:
             else:
                 m[ri] = v
             v = m
+        if self.series:
+            self.series.add(o, i, r, v)
         if v == old and type(v) is type(old):
             return
         for m in self.memos:

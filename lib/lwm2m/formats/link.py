@@ -41,8 +41,8 @@ def discover(s, p, w):
     o, i, r, ri = target = p.path[:]
     t = s.tree
     root = s.client.rootpath
-    if r >= 0 and not t.has(o, i, r):
-        raise CoapError(0x84)
+    if r >= 0 and (ri >= 0 or not t.has(o, i, r)):
+        raise CoapError(0x85 if ri >= 0 else 0x84)
 
     def entry(w, more, *path):
         path = list(path)

@@ -47,5 +47,50 @@ def encode(w, tree, o, i, r, ri):
     encode_all(w, tree, ((o, i, r, ri),))
 
 
-def decode_all(d, a, b, tree, emit):
-    pass
+def level(c, ids, root, tree, emit, count):
+    # a map: its keys are ids, or arrays of them, that go on from those around it
+    if c.head() != 5:
+        raise ValueError
+    n = c.n
+    while c.more(n):
+        n -= 1
+        path = ids[:]
+        m = c.head()
+        k = c.n
+        if m == 4:
+            while c.more(k):
+                k -= 1
+                path.append(c.item(1))
+        elif not m:
+            path.append(k)
+        else:
+            raise ValueError
+        k = len(path)
+        for v in path:
+            if k > 4 or not 0 <= v < 65535:
+                raise ValueError
+        if c.d[c.p] >> 5 == 5 and k > len(ids):
+            level(c, path, root, tree, emit, count)
+            continue
+        if k < 3 or path[: len(root)] != root:
+            # a Write or Create may leave out the ids of its own path
+            path = root + path
+        path += [-1, -1, -1, -1]
+        o, i, r, ri = path[:4]
+        v = c.item()
+        count[0] += 1
+        if count[0] > _MOST:
+            raise ValueError
+        emit(o, i, r, ri, v if v is None else typed(tree.row(o, r), v))
+
+
+def decode_all(d, a, b, tree, emit, root=()):
+    c = Reader(memoryview(d)[a:b])
+    level(c, [], list(root), tree, emit, [0])
+    if c.p != b - a:
+        raise ValueError
+
+
+def decode(d, a, b, tree, o, i, r, ri, emit):
+    root = (o, i, r, ri)
+    decode_all(d, a, b, tree, inside(tree, root, emit), [x for x in root if x >= 0])

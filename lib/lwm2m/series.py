@@ -1,0 +1,99 @@
+# Time series: what is set is kept with its time, until a notification or Send has brought it to a server
+# SPDX-License-Identifier: MIT
+from array import array
+from micropython import const
+
+from .port import time
+
+# a ring: entry number n is at n % size, from _END - _COUNT to _END - 1
+_TIMES = const(0)
+_VALUES = const(1)
+_END = const(2)
+_COUNT = const(3)
+_OLDEST = const(4)
+
+# where floats are single they hold no seconds since 1970, and times stay whole
+_DOUBLE = 16e8 + 0.001 > 16e8
+
+
+class Series:
+    """The rings of a client's resources, as `tree.series`. Bound: `most`."""
+
+    most = 4
+
+    def __init__(self, tree):
+        self.tree = tree
+        self.rings = {}
+
+    def add(self, o, i, r, v):
+        """Take down value `v`, if the resource is cached and there is room."""
+        x = self.rings.get((o, i, r))
+        if x and v is not None:
+            size = len(x[_TIMES])
+            end = x[_END]
+            t = time()
+            if x[_COUNT]:
+                last = x[_TIMES][(end - 1) % size]
+                if _DOUBLE and t <= last < t + 1:
+                    # a time of its own for each, in their order
+                    t = last + 0.001
+                if x[_COUNT] == size:
+                    if not x[_OLDEST]:
+                        return
+                    x[_COUNT] -= 1
+            x[_TIMES][end % size] = t
+            x[_VALUES][end % size] = v
+            x[_COUNT] += 1
+            x[_END] = end + 1
+
+    def entries(self, o, i, r):
+        """[(seconds since 1970, value), ...] of a cached resource, oldest first; None where there are none.
+        For the formats that have times; `tree.used`, if it is a list, learns what a message tells."""
+        x = self.rings.get((o, i, r))
+        if not x:
+            return None
+        t = self.tree
+        m = t.memo
+        if t.used is not None:
+            t.used.append((x, x[_END]))
+        # of a body in several blocks the later ones show what the first one showed
+        v = m and m.get((o, i, r, -1))
+        if v is None:
+            size = len(x[_TIMES])
+            v = []
+            for n in range(x[_END] - x[_COUNT], x[_END]):
+                at = x[_TIMES][n % size]
+                y = x[_VALUES][n % size]
+                v.append((int(at) if at == int(at) else at, bool(y) if x[5] else y))
+            if m is not None:
+                m[o, i, r, -1] = v
+        return v or None
+
+    def sent(self, used):
+        """A server has what entries() put into the list `used`."""
+        for x, end in used:
+            x[_COUNT] = min(x[_COUNT], x[_END] - end)
+
+
+def cache(client, path, n, oldest=False):
+    """Keep up to `n` values of a resource with their times. What comes when that is full is dropped, or
+    with `oldest` takes the place of the oldest. ValueError where the path or the type does not allow it."""
+    o, i, r, ri, row = client.place(path)
+    t = client.tree
+    s = t.series or Series(t)
+    kind = row & 15
+    code = {2: "q", 3: "d", 4: "b", 6: "q", 8: "Q"}.get(kind)
+    if not code or row & 0x800 or n < 1 or len(s.rings) >= s.most or (o, i, r) in s.rings:
+        raise ValueError("not to be cached: " + path)
+    # a ring is made once; reading and writing allocate no more than the numbers themselves
+    s.rings[o, i, r] = [
+        array("d" if _DOUBLE else "I", [0] * n),
+        array(code, [0] * n),
+        0,
+        0,
+        oldest,
+        kind == 4,
+    ]
+    t.series = s
+    # the value that stands there is what formats without times show, whatever on_read() said before
+    client.on_read(path, lambda path, v: v)
