@@ -76,8 +76,9 @@ def write_attributes(s, p, row):
         if len(s.attributes) >= _MOST:
             raise CoapError(0xA0)
         s.attributes.append(new)
-    for e in s.observed:
-        timing(s, e)
+    for g in (s,) + s.groups:
+        for e in g.observed:
+            timing(g, e)
     return 0x44
 
 
@@ -142,6 +143,8 @@ def changed(s, o, i, r):
     for e in s.observed:
         if not e[_DIRTY] and covers(e, o, i, r):
             e[_DIRTY] = not e[_COND] or crossed(s, e)
+    for g in s.groups:
+        changed(g, o, i, r)
 
 
 def crossed(s, e):
@@ -165,8 +168,14 @@ def crossed(s, e):
 def rejected(s, mid):
     for e in s.observed:
         if e[_MIDN] == mid:
-            s.observed.remove(e)
-            return
+            drop(s, e)
+    for g in s.groups:
+        rejected(g, mid)
+
+
+def drop(s, e):
+    # a composite observation has an entry for each of its paths
+    s.observed = [x for x in s.observed if x[_TOKEN] != e[_TOKEN]]
 
 
 def left(e, now, sec, period):
@@ -195,6 +204,10 @@ def poll(s, now):
             return 0
         if wait < 0 or t < wait:
             wait = t
+    for g in s.groups:
+        t = poll(g, now)
+        if t >= 0 and (wait < 0 or t < wait):
+            wait = t
     return wait
 
 
@@ -203,10 +216,12 @@ def notify(s, e, now, sec):
     w = ep.w
     con = s.client.confirmable or sec - e[_CONF] > 86400
     w.begin(0 if con else 1, 0x45, ep.next_mid(), e[_TOKEN])
-    e[_SEQ] = (e[_SEQ] + 1) & 0xFFFFFF
-    e[_AT] = now
-    e[_SEC] = sec
-    e[_DIRTY] = False
+    same = [x for x in s.observed if x[_TOKEN] == e[_TOKEN]]
+    for x in same:
+        x[_SEQ] = (x[_SEQ] + 1) & 0xFFFFFF
+        x[_AT] = now
+        x[_SEC] = sec
+        x[_DIRTY] = False
     s.tree.used = used = []
     try:
         code = s.content(None, e[_O:_CT], e[_SEQ], e[_CT])
@@ -214,11 +229,12 @@ def notify(s, e, now, sec):
         # what can't be read any more ends with its error (RFC 7641 4.2)
         code = x.args[0] or 0xA0
         used = None
-        s.observed.remove(e)
+        drop(s, e)
         w.begin(0 if con else 1, code, ep.mid, e[_TOKEN])
     s.tree.used = None
-    if code == 0x45:
-        e[_LAST] = number(s, e)
+    for x in same:
+        if code == 0x45:
+            x[_LAST] = number(s, x)
     if con:
         e[_CONF] = sec
 
@@ -228,8 +244,8 @@ def notify(s, e, now, sec):
                 s.lost()
             elif used and not code:
                 s.tree.series.sent(used)
-            elif code < 0 and e in s.observed:
-                s.observed.remove(e)
+            elif code < 0:
+                drop(s, e)
 
         ep.confirm(now, None, done)
     else:

@@ -25,10 +25,12 @@ def serve(s, p, w, now):
     t.memo = None
     code = p.code
     o, i, r, ri = p.path
-    if code in (5, 7) and not p.name:
-        composite = s.composite()
-        if composite:
-            return composite(s, p, w, now)
+    if code in (5, 7) and o < 0 and not p.name:
+        try:
+            from .composite import serve as composite
+        except ImportError:
+            raise CoapError(0x85)
+        return composite(s, p, w, now)
     if p.name or (o > 0 and o not in t.inst):
         raise CoapError(0x84)
     if o == 0:

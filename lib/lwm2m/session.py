@@ -49,6 +49,7 @@ class Session:
         self.what = 0
         self.later = []
         self.observed = []
+        self.groups = ()
         self.attributes = []
         self.level = -1
 
@@ -101,9 +102,6 @@ class Session:
     def rejected(self, mid):
         rejected(self, mid)
 
-    def composite(self):
-        return None
-
     def allow(self, o, i, op):
         if self.client.access:
             self.client.access.allow(self, o, i, op)
@@ -155,6 +153,7 @@ class Session:
         self.ep = self.sock = self.tls = None
         self.later.clear()
         self.observed.clear()
+        self.groups = ()
         self.state = IDLE
 
     def open(self, now):
@@ -185,6 +184,7 @@ class Session:
         c.emit(21, self.ssid)
         self.location = ()
         self.observed.clear()
+        self.groups = ()
         q = [b"ep=" + c.endpoint.encode(), b"lt=%d" % self.lifetime(), b"lwm2m=1.%d" % self.level]
         b = self.binding()
         if b != b"U":

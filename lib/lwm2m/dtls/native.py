@@ -62,7 +62,7 @@ class Native:
     With a pre-shared key (MicroPython 1.29): identity, key. With certificates (1.26), all DER or PEM:
     cert and private: the client's own; ca: the certificate that the server's must be, if it is self-signed,
     or be issued by; name: the server's name, checked against its certificate.
-    suites: cipher suite numbers; all that `tls` has by default. timeout: ms that a handshake may take.
+    suites: cipher suite numbers; all that `tls` has by default. within: ms that a handshake may take.
     Raises ValueError where key or certificate is of no use, OSError where this `tls` has no such mode.
     """
 
@@ -70,11 +70,11 @@ class Native:
     more = None
 
     def __init__(
-        self, lower, identity=None, key=None, cert=None, private=None, ca=None, name=None, suites=None, timeout=60000
+        self, lower, identity=None, key=None, cert=None, private=None, ca=None, name=None, suites=None, within=60000
     ):
         self.lower = lower
         self.name = name
-        self.timeout = timeout
+        self.within = within
         self.state = self.error = 0
         self.s = self.bio = None
         if not hasattr(tls, "PROTOCOL_DTLS_CLIENT"):
@@ -109,7 +109,7 @@ class Native:
         self.close()
         self.state = 1
         self.error = 0
-        self.end = ticks_add(now, self.timeout)
+        self.end = ticks_add(now, self.within)
         self.seen = 0
         self.bio = Bio(self.lower)
         self.s = self.c.wrap_socket(self.bio, do_handshake_on_connect=False, server_hostname=self.name)

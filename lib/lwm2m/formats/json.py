@@ -8,10 +8,10 @@ _LABEL = (b"sv", b"v", b"v", b"bv", b"sv", b"v", b"ov", b"v", b"sv")
 _KEYS = ("", "bn", "", "n", "v", "sv", "bv", "ov")
 
 
-def put(x, o, i, r, ri, t, v):
-    w = x[1]
-    w.put(b",{" if w.at > x[2] else b"{")
-    n = x[3]
+def put(x, o, i, r, ri, t, v, at):
+    w = x[2]
+    w.put(b",{" if w.at > x[3] else b"{")
+    n = x[4]
     for k in (i, r, ri)[n:]:
         if k >= 0:
             w.put(b"/" if n < 0 else b'"n":"')
@@ -29,7 +29,7 @@ def encode(w, tree, o, i, r, ri):
     n = (i >= 0) + (r >= 0) + (ri >= 0)
     w.put(b'{"bn":"' + join(o, i, r, ri).encode())
     w.put(b'/","e":[' if n < 2 or (n == 2 and tree.row(o, r) & 0x800) else b'","e":[')
-    walk((put, w, w.at, n), tree, ((o, i, r, ri),))
+    walk((put, None, w, w.at, n), tree, ((o, i, r, ri),))
     w.put(b"]}")
 
 

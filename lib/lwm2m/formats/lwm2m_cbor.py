@@ -10,34 +10,34 @@ _EPOCH = const(0xC1)
 _MOST = const(256)  # values in a payload
 
 
-def put(x, o, i, r, ri, t, v):
-    w = x[1]
-    # maps that are open: x[2] of them, with the ids of x[3:]; those that this value is not in are closed
-    k = 3
+def put(x, o, i, r, ri, t, v, at):
+    # maps are open, x[3] of them, with the ids of x[4:]: those that this value is not in are closed
     path = (o, i, r, ri) if ri >= 0 else (o, i, r)
-    while k < x[2] + 3 and x[k] == path[k - 3]:
+    k = 0
+    while k < x[3] and x[4 + k] == path[k]:
         k += 1
-    close(x, k - 3)
-    while x[2] < len(path) - 1:
-        x[k] = o = path[k - 3]
+    close(x, k)
+    w = x[2]
+    for o in path[k:-1]:
+        x[4 + k] = o
+        k += 1
         head(w, 0, o)
         w.byte(0xBF)
-        x[2] += 1
-        k += 1
-    head(w, 0, path[-1])
+    x[3] = k
+    head(w, 0, path[k])
     if t == TIME:
         w.byte(_EPOCH)
     value(w, t, v)
 
 
 def close(x, n):
-    while x[2] > n:
-        x[1].byte(0xFF)
-        x[2] -= 1
+    while x[3] > n:
+        x[2].byte(0xFF)
+        x[3] -= 1
 
 
 def encode_all(w, tree, paths):
-    x = [put, w, 0, 0, 0, 0]
+    x = [put, None, w, 0, 0, 0, 0]
     w.byte(0xBF)
     walk(x, tree, paths)
     close(x, -1)

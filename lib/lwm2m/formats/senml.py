@@ -11,8 +11,9 @@ _VERSION = const(10)
 
 
 def walk(x, tree, paths):
-    """Call x[0](x, o, i, r, ri, type, value) for each value under `paths`, in order; ri is -1 where the
-    resource has no instances. What is not there, not readable, or in object 0 is left out."""
+    """Call x[0](x, o, i, r, ri, type, value, time) for each value under `paths`, in order; ri is -1 where the
+    resource has no instances, time 0 where it is now. x[1] is the time series, or None for the latest values
+    alone. What is not there, not readable, or in object 0 is left out."""
     for o, i, r, ri in paths:
         for p in sorted(tree.inst) if o < 0 else (o,):
             insts = tree.inst.get(p) if p else None
@@ -33,11 +34,15 @@ def walk(x, tree, paths):
 
 def each(x, o, i, r, t, v):
     f = x[0]
-    if isinstance(v, dict):
+    old = x[1] and x[1].entries(o, i, r)
+    if old:
+        for at, v in old:
+            f(x, o, i, r, -1, t, v, at)
+    elif isinstance(v, dict):
         for ri in sorted(v) if len(v) > 1 else v:
-            f(x, o, i, r, ri, t, v[ri])
+            f(x, o, i, r, ri, t, v[ri], 0)
     else:
-        f(x, o, i, r, -1, t, v)
+        f(x, o, i, r, -1, t, v, 0)
 
 
 def digits(w, n):

@@ -1,5 +1,6 @@
 # SenML CBOR (RFC 8428 6; Core 1.1.1 7.4.5): 112
 # SPDX-License-Identifier: MIT
+from ..tree import FLOAT, OBJLNK, TIME
 from .cbor import Reader, value
 from .senml import digits, inside, record, walk
 
@@ -8,20 +9,22 @@ _LABEL = b"\x03\x03\x02\x02\x04\x08\x02\x63\x02\x03"
 _KEYS = (-1, -2, -5, 0, 2, 3, 4, 8, "vlo")
 
 
-def put(x, o, i, r, ri, t, v):
-    w = x[1]
-    if x[3] == o and x[4] == i:
-        w.byte(0xA2)
+def put(x, o, i, r, ri, t, v, at):
+    w = x[2]
+    x[3] += 1
+    a = 0xA3 if at else 0xA2
+    if x[4] == o and x[5] == i:
+        w.byte(a)
     else:
         n = b"/%d/%d/" % (o, i)
-        w.byte(0xA3)
+        w.byte(a + 1)
         w.byte(0x21)
         w.byte(0x60 | len(n))
         w.put(n)
-        x[3] = o
-        x[4] = i
-    x[2] += 1
+        x[4] = o
+        x[5] = i
     w.byte(0)
+    # the length of a name is filled in when it is written, so is the number of records
     a = w.at
     w.byte(0)
     digits(w, r)
@@ -32,21 +35,23 @@ def put(x, o, i, r, ri, t, v):
     w.at = a
     w.byte(0x5F + b - a)
     w.at = b
+    if at:
+        w.byte(6)
+        value(w, FLOAT if isinstance(at, float) else TIME, at)
     w.byte(_LABEL[t])
-    if t == 7:
+    if t == OBJLNK:
         w.put(b"vlo")
     value(w, t, v)
 
 
 def encode_all(w, tree, paths):
-    # the number of records stands first: it is filled in when they are written
-    x = [put, w, 0, -1, -1]
+    x = [put, tree.series, w, 0, -1, -1]
     a = w.at
     w.uint(0x990000, 3)
     walk(x, tree, paths)
     b = w.at
     w.at = a + 1
-    w.uint(x[2], 2)
+    w.uint(x[3], 2)
     w.at = b
 
 

@@ -68,21 +68,21 @@ def objects(d, p, f):
             raise ValueError
 
 
-def put(x, o, i, r, ri, t, v):
-    w = x[1]
-    if w.at > x[2]:
-        w.byte(44)
-    w.byte(123)
-    if x[3] != o or x[4] != i:
+def put(x, o, i, r, ri, t, v, at):
+    w = x[2]
+    w.put(b",{" if w.at > x[3] else b"{")
+    if x[4] != o or x[5] != i:
         w.put(b'"bn":"/%d/%d/",' % (o, i))
-        x[3] = o
-        x[4] = i
+        x[4] = o
+        x[5] = i
     w.put(b'"n":"')
     digits(w, r)
     if ri >= 0:
         w.byte(47)
         digits(w, ri)
     w.put(b'","')
+    if at:
+        w.put(b't":%s,"' % str(at).encode())
     w.put(_LABEL[t - 1])
     w.put(b'":')
     value(w, t, v)
@@ -91,7 +91,7 @@ def put(x, o, i, r, ri, t, v):
 
 def encode_all(w, tree, paths):
     w.byte(91)
-    walk([put, w, w.at, -1, -1], tree, paths)
+    walk([put, tree.series, w, w.at, -1, -1], tree, paths)
     w.byte(93)
 
 

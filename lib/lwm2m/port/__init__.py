@@ -1,26 +1,13 @@
-# The platform: clock, datagram socket, randomness, identity; a frozen `lwm2m_port` stands in for all of it
+# The platform: clock, datagram socket, randomness, identity; a board's own `lwm2m_port` stands in for all of it
 # SPDX-License-Identifier: MIT
+#
+# ticks_ms(), ticks_add(t, ms), ticks_diff(t, t); time() seconds since 1970; urandom(n) bytes fit for keys, or
+# OSError; ready(ms) waits for a datagram; identity() the device's own name or None; restart() starts it anew,
+# False where it can't; open_udp(host, port, options, local) a channel with send, recv and close.
 try:
-    from lwm2m_port import (
-        identity,
-        open_udp,
-        ready,
-        restart,
-        ticks_add,
-        ticks_diff,
-        ticks_ms,
-        time,
-        urandom,
-    )
+    from lwm2m_port import *
 except ImportError:
-    from .generic import (
-        identity,
-        open_udp,
-        ready,
-        restart,
-        ticks_add,
-        ticks_diff,
-        ticks_ms,
-        time,
-        urandom,
-    )
+    try:
+        from .quecpython import *
+    except ImportError:
+        from .generic import *

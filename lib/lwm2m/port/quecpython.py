@@ -1,0 +1,62 @@
+# QuecPython modules: the modem's identity and power, and randomness worth the name
+# SPDX-License-Identifier: MIT
+import modem as _modem
+import uhashlib as _hashlib
+import uos as _os
+import utime as _time
+from misc import Power as _Power
+
+from .generic import *
+from .generic import open_udp as _udp
+
+_pool = b""
+
+
+def urandom(n):
+    """`uos.urandom` is C's rand() there: what the radio measures and when is hashed into a pool."""
+    global _pool
+    out = b""
+    while len(out) < n:
+        try:
+            import net
+
+            radio = net.getSignal()
+        except (ImportError, AttributeError):
+            radio = None
+        h = _hashlib.sha256(_pool)
+        h.update(_os.urandom(32))
+        h.update(repr((_time.ticks_us(), _time.time(), radio, _Power.getVbatt(), identity())).encode())
+        _pool = h.digest()
+        h = _hashlib.sha256(b"out")
+        h.update(_pool)
+        out += h.digest()
+    return out[:n]
+
+
+def identity():
+    imei = _modem.getDevImei()
+    return "urn:imei:" + imei if isinstance(imei, str) else None
+
+
+def restart():
+    _Power.powerRestart()
+
+
+class open_udp(_udp):
+    """The sockets there send by sendto() to a numeric address; datagrams of others are passed over."""
+
+    def aim(self, address):
+        self.a = address
+
+    def send(self, buf, start, end):
+        try:
+            self.s.sendto(bytes(memoryview(buf)[start:end]), self.a)
+        except OSError:
+            pass
+
+    def recv(self):
+        try:
+            d, a = self.s.recvfrom(1536)
+            return d if a[:2] == self.a[:2] else self.recv()
+        except OSError:
+            return None
