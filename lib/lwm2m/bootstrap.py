@@ -3,7 +3,7 @@
 from micropython import const
 
 from .coap.message import CoapError
-from .requests import apply, decode, present
+from .requests import apply, decode
 from .session import ASKING, ON, Session
 from .tree import join
 

@@ -4,6 +4,7 @@ import sys
 
 from .coap.endpoint import Endpoint
 from .coap.message import CoapError, Packet, Writer
+from .formats import find
 from .observe import changed
 from .port import identity, open_udp, ready, ticks_add, ticks_diff, ticks_ms
 from .session import ASKING, FAILED, IDLE, LEAVING, ON, Session
@@ -65,6 +66,7 @@ class Client:
     min_lifetime = 1
     update_early = 30
     update_period = 0
+    awake = 93  # how long a queue mode client listens after the last exchange
     bootstrap_timeout = 247
     max_instances = 32
     default_format = 11542
@@ -126,7 +128,7 @@ class Client:
             self.owner = self.me()
         self.depth += 1
 
-    def __exit__(self, *_):
+    def __exit__(self, a, b, c):
         self.depth -= 1
         if not self.depth:
             self.owner = None
@@ -236,13 +238,25 @@ class Client:
 
         cache(self, path, n, oldest)
 
+    def send(self, paths, done=None):
+        """Send the values at `paths` to the servers: see send.py."""
+        from .send import send
+
+        with self:
+            return send(self, paths, done)
+
     def lock(self):
         """`with client.lock():` keeps notifications back until the last of several set() is done."""
         return self
 
     def observations(self):
         """[(path, ssid, pmin, pmax), ...] of what servers observe."""
-        return [(join(*e[1:5]), s.ssid, e[12], e[13]) for s in self.sessions for e in s.observed]
+        return [
+            (join(*e[1:5]), s.ssid, e[12], e[13])
+            for s in self.sessions
+            for g in (s,) + s.groups
+            for e in g.observed
+        ]
 
     def event(self, fn):
         """fn(name, ssid) hears of events, by the names of Zephyr's client."""
@@ -392,6 +406,9 @@ class Client:
     def pause(self):
         """Stand still: no timer runs, no datagram is taken, until resume()."""
         self.suspended = True
+        for s in self.sessions:
+            if s.location:
+                s.store()
         self.emit(11, 0)
 
     def resume(self):
@@ -478,10 +495,13 @@ class Client:
     def links(self, w):
         from .formats.link import registration
 
-        registration(w, self.tree, self.rootpath, b"")
+        registration(w, self.tree, self.rootpath)
 
     def level(self):
-        return int(self.version[2:]) if self.version else 0
+        """The minor version to register as: the newest that the image has a format for."""
+        if self.version:
+            return int(self.version[2:])
+        return 2 if find(11544) else 1 if find(112) or find(110) else 0
 
     def channel(self, s):
         """What a session sends through: a datagram socket, and the secure channel over it, or None."""
@@ -520,6 +540,7 @@ class Client:
         if t > 0:
             self.sec += t
             self.last = ticks_add(self.last, t * 1000)
+        self.ms = ticks_diff(now, self.last)
         self.now = now
         if self.suspended:
             return -1
@@ -531,6 +552,9 @@ class Client:
                         d = s.sock.recv()
                         if d is None:
                             break
+                        if s.asleep:
+                            continue  # the radio is off
+                        s.heard = self.sec
                         if s.tls:
                             d = s.tls.feed(d, now)
                         while d is not None and s.ep:

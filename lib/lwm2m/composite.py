@@ -55,7 +55,7 @@ def serve(s, p, w, now):
         ct = p.accept
     obs = -1
     if p.obs >= 0:
-        s.groups = tuple([g for g in s.groups if g.token != p.token and (not p.obs or g.paths != paths)])
+        s.groups = tuple([g for g in s.groups if g.observed and g.token != p.token and (not p.obs or g.paths != paths)])
         if not p.obs and len(s.groups) < _MOST:
             g = Group(s, p.token, paths, ct, now)
             obs = 1
@@ -81,8 +81,9 @@ def put(s, new, o, i, r, ri, v):
             if x[:2] == [i, r]:
                 x[2][ri] = v
                 return
-        v = {ri: v}
-        v.update(t.get(o, i, r) or v)
+        old = dict(t.get(o, i, r) or {})
+        old[ri] = v
+        v = old
     out.append([i, r, v])
 
 
@@ -142,6 +143,7 @@ class Group:
         self.account = s.account
         self.attributes = s.attributes
         self.lost = s.lost
+        self.wake = s.wake
         self.paths = paths
         self.token = token
         out = []

@@ -3,7 +3,6 @@
 from micropython import const
 
 from .coap.message import CoapError
-from .port import ticks_diff
 
 # an observation
 _TOKEN = const(0)
@@ -13,23 +12,31 @@ _RID = const(3)
 _RI = const(4)
 _CT = const(5)
 _SEQ = const(6)
-_AT = const(7)  # the last notification: ticks
+_AT = const(7)  # the last notification: milliseconds
 _SEC = const(8)  # and seconds
 _LAST = const(9)  # the number in it
 _DIRTY = const(10)
 _MIDN = const(11)  # the message id, of a non-confirmable one
 _PMIN = const(12)
 _PMAX = const(13)
-_COND = const(14)  # True where gt, lt or st decide
+_COND = const(14)  # True where gt, lt, st or edge decide
 _CONF = const(15)  # seconds at the last confirmable notification
+_EVAL = const(16)  # seconds at the last evaluation
+_WAIT = const(17)  # True where a change waits for its evaluation
+_OWN = const(18)  # attributes of the request itself (LwM2M 1.2), or None
+_V = const(19)  # the attributes in force
 
-# attributes: [o, i, r, ri, pmin, pmax, gt, lt, st], None where unset
-NAMES = (b"pmin", b"pmax", b"gt", b"lt", b"st")
+# attributes: the four ids of a path, then these, None where unset
+NAMES = (b"pmin", b"pmax", b"gt", b"lt", b"st", b"epmin", b"epmax", b"edge", b"con", b"hqmax")
 _FIRST = const(4)
 _GT = const(6)
 _LT = const(7)
 _ST = const(8)
-_END = const(9)
+_EPMIN = const(9)
+_EPMAX = const(10)
+_EDGE = const(11)
+_CON = const(12)
+_SIZE = const(14)
 
 _NUMERIC = (2, 3, 6, 8)
 
@@ -49,37 +56,54 @@ def write_attributes(s, p, row):
     path = p.path
     r = path[2]
     old = at(s, path)
-    new = list(old) if old else path[:] + [None] * (_END - _FIRST)
-    for q in p.query:
-        q = q.split(b"=", 1)
-        n = _FIRST
-        while n < _END and NAMES[n - _FIRST] != q[0]:
-            n += 1
-        # changes of value are for readable numbers alone
-        if n == _END or n >= _GT and (r < 0 or not row & 0x100 or row & 15 not in _NUMERIC):
-            raise CoapError(0x80)
-        new[n] = None
-        if len(q) > 1:
-            for c in q[1]:
-                if c not in b"-.0123456789" or (c < 48 and n < _GT):
-                    raise CoapError(0x80)
-            try:
-                new[n] = float(q[1]) if n >= _GT else int(q[1])
-            except ValueError:
-                raise CoapError(0x80)
-    gt, lt, st = new[_GT:]
+    new = list(old) if old else path[:] + [None] * (_SIZE - _FIRST)
+    parse(s, p.query, new, r, row)
+    gt, lt, st = new[_GT:_EPMIN]
     if gt is not None and lt is not None and lt + 2 * (st or 0) >= gt or st is not None and st < 0:
         raise CoapError(0x80)
     if old:
         s.attributes.remove(old)
-    if new[_FIRST:] != [None] * (_END - _FIRST):
+    if new[_FIRST:] != [None] * (_SIZE - _FIRST):
         if len(s.attributes) >= _MOST:
             raise CoapError(0xA0)
         s.attributes.append(new)
+    retime(s)
+    return 0x44
+
+
+def parse(s, query, new, r, row):
+    """Take the attributes of a query into a list of them."""
+    end = (_EPMIN, _EDGE, _SIZE)[s.tree.level]
+    for q in query:
+        q = q.split(b"=", 1)
+        n = _FIRST
+        while n < end and NAMES[n - _FIRST] != q[0]:
+            n += 1
+        # changes of value are for readable numbers alone, edges for booleans
+        of_value = _GT <= n < _EPMIN
+        if (
+            n == end
+            or (of_value and (r < 0 or not row & 0x100 or row & 15 not in _NUMERIC))
+            or (n == _EDGE and (r < 0 or row & 15 != 4))
+        ):
+            raise CoapError(0x80)
+        new[n] = None
+        if len(q) > 1:
+            for c in q[1]:
+                if c not in b"-.0123456789" or (c < 48 and not of_value):
+                    raise CoapError(0x80)
+            try:
+                new[n] = float(q[1]) if of_value else int(q[1])
+            except ValueError:
+                raise CoapError(0x80)
+            if new[n] > 1 and n in (_EDGE, _CON):
+                raise CoapError(0x80)
+
+
+def retime(s):
     for g in (s,) + s.groups:
         for e in g.observed:
             timing(g, e)
-    return 0x44
 
 
 def at(s, path):
@@ -104,13 +128,18 @@ def effective(s, path, n):
 
 
 def timing(s, e):
-    v = [effective(s, e[_O:_CT], n) for n in range(_FIRST, _END)]
+    e[_V] = v = [None] * _SIZE
+    for n in range(_FIRST, _SIZE):
+        v[n] = e[_OWN] and e[_OWN][n]
+        if v[n] is None:
+            v[n] = effective(s, e[_O:_CT], n)
     for n in (0, 1):
         # the server's defaults, 1/x/2 and 1/x/3
-        e[_PMIN + n] = (s.account(2 + n) or 0) if v[n] is None else v[n]
+        x = v[_FIRST + n]
+        e[_PMIN + n] = (s.account(2 + n) or 0) if x is None else x
     if e[_PMAX] < e[_PMIN]:
         e[_PMAX] = 0
-    e[_COND] = v[2:] != [None] * 3
+    e[_COND] = v[_GT:_EPMIN] != [None] * 3 or v[_EDGE] is not None
 
 
 def observe(s, p, ct, now):
@@ -123,7 +152,15 @@ def observe(s, p, ct, now):
     if p.obs or len(s.observed) >= _MOST:
         return -1
     sec = s.client.sec
-    e = [p.token] + path + [ct, 1, now, sec, None, False, -1, 0, 0, False, sec]
+    own = None
+    if p.query:
+        own = [None] * _SIZE
+        parse(s, p.query, own, path[2], s.tree.row(path[0], path[2]))
+    e = (
+        [p.token]
+        + path
+        + [ct, 1, s.client.ms, sec, None, False, -1, 0, 0, False, sec, sec, False, own, None]
+    )
     timing(s, e)
     e[_LAST] = number(s, e)
     s.observed.append(e)
@@ -131,18 +168,25 @@ def observe(s, p, ct, now):
 
 
 def number(s, e):
-    if not e[_COND]:
+    if not e[_COND] and not e[_V][_EPMAX]:
         return None
     v = s.tree.read(e[_O], e[_I], e[_RID])
     if e[_RI] >= 0 and v:
         v = v.get(e[_RI])
-    return v if isinstance(v, (int, float)) else None
+    return v if isinstance(v, (int, float, bool)) else None
 
 
 def changed(s, o, i, r):
+    if o == 1 and r in (2, 3):
+        retime(s)
     for e in s.observed:
         if not e[_DIRTY] and covers(e, o, i, r):
-            e[_DIRTY] = not e[_COND] or crossed(s, e)
+            x = e[_V][_EPMIN]
+            if x and s.client.sec - e[_EVAL] < x:
+                e[_WAIT] = True
+            else:
+                e[_EVAL] = s.client.sec
+                e[_DIRTY] = not e[_COND] or crossed(s, e)
     for g in s.groups:
         changed(g, o, i, r)
 
@@ -155,13 +199,21 @@ def crossed(s, e):
     last = e[_LAST]
     if v is None or last is None:
         return True
-    x = effective(s, e[_O:_CT], _ST)
+    a = e[_V]
+    if not e[_COND]:
+        return v != last
+    x = a[_EDGE]
+    if x is not None:
+        # the last value is that of the last change here
+        e[_LAST] = v
+        return v != last and v == x
+    x = a[_ST]
     if x is not None and abs(v - last) >= x:
         return True
-    x = effective(s, e[_O:_CT], _GT)
+    x = a[_GT]
     if x is not None and (v > x) != (last > x):
         return True
-    x = effective(s, e[_O:_CT], _LT)
+    x = a[_LT]
     return x is not None and (v < x) != (last < x)
 
 
@@ -178,12 +230,9 @@ def drop(s, e):
     s.observed = [x for x in s.observed if x[_TOKEN] != e[_TOKEN]]
 
 
-def left(e, now, sec, period):
-    # ticks for what is near, seconds for what they can't span
-    n = sec - e[_SEC]
-    if n > 400000 or period - n > 400000:
-        return min(period - n, 400000) * 1000
-    return period * 1000 - ticks_diff(now, e[_AT])
+def left(c, e, period):
+    # ms until a period since the last notification is over, or far from it
+    return min(period - c.sec + e[_SEC], 400000) * 1000 - c.ms + e[_AT]
 
 
 def poll(s, now):
@@ -191,14 +240,26 @@ def poll(s, now):
     wait = -1
     sec = s.client.sec
     for e in s.observed:
+        x = e[_V][_EPMIN] if e[_WAIT] else e[_V][_EPMAX]
+        if x and not e[_DIRTY]:
+            # an evaluation is due: of a change that came too early, or of a value that only a function knows
+            t = e[_EVAL] + x - sec
+            if t <= 0:
+                e[_EVAL] = sec
+                e[_DIRTY] = e[_WAIT] and not e[_COND] or crossed(s, e)
+                e[_WAIT] = False
+                return 0
+            t *= 1000
+            if wait < 0 or t < wait:
+                wait = t
         if e[_DIRTY]:
-            t = left(e, now, sec, e[_PMIN])
+            t = left(s.client, e, e[_PMIN])
         elif e[_PMAX]:
-            t = left(e, now, sec, e[_PMAX])
+            t = left(s.client, e, e[_PMAX])
         else:
             continue
         if t <= 0:
-            if s.ep.busy():
+            if not s.wake():
                 continue
             notify(s, e, now, sec)
             return 0
@@ -211,19 +272,33 @@ def poll(s, now):
     return wait
 
 
+def present(t, o, i, r, ri, row):
+    """Refuse to read what is not there or not readable."""
+    if not row & 0x100:
+        raise CoapError(0x85)
+    if i >= 0 and i not in t.inst[o]:
+        raise CoapError(0x84)
+    if r >= 0:
+        v = t.read(o, i, r)
+        if v is None or (ri >= 0 and (not isinstance(v, dict) or ri not in v)):
+            raise CoapError(0x84)
+
+
 def notify(s, e, now, sec):
     ep = s.ep
     w = ep.w
-    con = s.client.confirmable or sec - e[_CONF] > 86400
+    con = e[_V][_CON]
+    con = (s.client.confirmable if con is None else con) or sec - e[_CONF] > 86400
     w.begin(0 if con else 1, 0x45, ep.next_mid(), e[_TOKEN])
     same = [x for x in s.observed if x[_TOKEN] == e[_TOKEN]]
     for x in same:
         x[_SEQ] = (x[_SEQ] + 1) & 0xFFFFFF
-        x[_AT] = now
+        x[_AT] = s.client.ms
         x[_SEC] = sec
         x[_DIRTY] = False
     s.tree.used = used = []
     try:
+        present(s.tree, e[_O], e[_I], e[_RID], e[_RI], 0x100)
         code = s.content(None, e[_O:_CT], e[_SEQ], e[_CT])
     except CoapError as x:
         # what can't be read any more ends with its error (RFC 7641 4.2)

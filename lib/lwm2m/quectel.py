@@ -9,8 +9,8 @@ except ImportError:
 
 from .client import Client, address
 
-# how a binding mode is taken: served (0), stored and served over UDP (0), not supported (-2)
-_BINDINGS = {"U": 0, "UQ": -2, "S": -2, "SQ": -2, "US": 0, "UQS": 0}
+# how a binding mode is taken: served, or stored and served over UDP (0), not supported (-2)
+_BINDINGS = {"U": 0, "UQ": 0, "S": -2, "SQ": -2, "US": 0, "UQS": 0}
 
 
 def integer(v, lo, hi):

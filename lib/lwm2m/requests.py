@@ -4,7 +4,7 @@ from micropython import const
 
 from .coap.message import CoapError
 from .formats import find
-from .observe import observe, write_attributes
+from .observe import observe, present, write_attributes
 from .tree import CREATE, DELETE, EXEC, VALIDATE, WRITE, join, native
 
 _TEXT = const(0)
@@ -57,6 +57,7 @@ def serve(s, p, w, now):
         s.allow(o, i, 1)
         return read(s, p, w, row, now)
     if code == 3 and p.query:
+        s.allow(o, i, 1)
         return write_attributes(s, p, row)
     if code == 4:
         return delete(s, p, row)
@@ -69,16 +70,6 @@ def serve(s, p, w, now):
     return 0x44
 
 
-def present(t, o, i, r, ri, row):
-    """Refuse to read what is not there or not readable."""
-    if not row & _R:
-        raise CoapError(0x85)
-    if r >= 0:
-        v = t.read(o, i, r)
-        if v is None or (ri >= 0 and (not isinstance(v, dict) or ri not in v)):
-            raise CoapError(0x84)
-
-
 def read(s, p, w, row, now):
     present(s.tree, p.path[0], p.path[1], p.path[2], p.path[3], row)
     ct = p.accept
@@ -87,7 +78,12 @@ def read(s, p, w, row, now):
     obs = -1
     if p.obs >= 0:
         obs = observe(s, p, ct, now)
-    return s.content(p, p.path, obs, ct)
+    try:
+        return s.content(p, p.path, obs, ct)
+    except CoapError:
+        if obs > 0:
+            s.observed.pop()
+        raise
 
 
 def execute(s, p, row):

@@ -31,7 +31,8 @@ _SEQUENCE = ((17, 5), (18, 60), (19, 86400), (20, 0))
 class Session:
     """The client's side of one server account: security instance `sec`, server instance `srv`."""
 
-    bootstrap = disabled = False
+    bootstrap = disabled = asleep = False
+    heard = 0  # seconds, when the server was last heard or spoken to: the awake window begins
     max_body = 8192  # the longest body that is put together from blocks
 
     def __init__(self, client, sec, srv=-1):
@@ -49,7 +50,8 @@ class Session:
         self.what = 0
         self.later = []
         self.observed = []
-        self.groups = ()
+        self.groups = ()  # composite observations
+        self.sends = []
         self.attributes = []
         self.level = -1
 
@@ -111,6 +113,8 @@ class Session:
         self.format = find(ct)
         if not self.format:
             raise CoapError(0x86)
+        if not p:
+            self.allow(path[0], path[1], 1)
         self.path = path
         self.ct = ct
         self.ep.content(p.b2 if p else -1, p.b1 if p else -1, obs, ct, self.encode)
@@ -118,7 +122,11 @@ class Session:
 
     def encode(self, w):
         o, i, r, ri = self.path
-        self.format.encode(w, self.tree, o, i, r, ri)
+        try:
+            self.tree.reader = self.ssid
+            self.format.encode(w, self.tree, o, i, r, ri)
+        finally:
+            self.tree.reader = None
 
     def snapshot(self, first):
         t = self.tree
@@ -146,14 +154,12 @@ class Session:
 
     def close(self):
         if self.tls:
-            self.kept = self.tls.dump()
             self.tls.close()
+            self.kept = self.tls.keep()
         if self.sock:
             self.sock.close()
         self.ep = self.sock = self.tls = None
         self.later.clear()
-        self.observed.clear()
-        self.groups = ()
         self.state = IDLE
 
     def open(self, now):
@@ -168,7 +174,7 @@ class Session:
             setattr(self.ep, k, v)
         c.emit(16, self.ssid)
         self.state = CONNECTING
-        self.resumed = self.tls and self.tls.sid
+        self.resumed = self.tls and (self.tls.state == 2 or self.tls.sid)
         if self.tls and self.tls.state != 2:
             self.tls.connect(now)
 
@@ -207,7 +213,7 @@ class Session:
         elif code in (0x8C, 0x80) and self.level and c.version is None:
             # 4.12, 4.00: perhaps an older version will do
             self.level -= 1
-            self.start()
+            self.ask(c.now)
         else:
             self.fail(4 if code > 0 else 6)
 
@@ -215,9 +221,18 @@ class Session:
         """Registered, or still so."""
         self.state = ON
         self.attempts = self.sequences = 0
+        self.asleep = False
+        self.heard = self.client.sec
         self.expires = self.client.sec + self.lifetime()
         self.schedule()
+        self.store()
         self.client.emit(event, self.ssid)
+
+    def store(self):
+        if self.tls and self.client.save:
+            from .resume import keep
+
+            keep(self)
 
     def schedule(self):
         """When the next update is due: early enough before the lifetime ends, or after the period."""
@@ -228,12 +243,15 @@ class Session:
             t = lt // 2
         if c.update_period:
             t = min(t, max(c.update_period, 15))
-        self.at = c.sec + max(t, 1)
+        # far ahead is far enough: an integer that is no object
+        self.at = c.sec + min(max(t, 1), 1 << 28)
         self.what = 0
 
     def update(self, now):
         c = self.client
         what = self.what
+        self.asleep = False
+        self.heard = c.sec
         c.emit(14, self.ssid)
         self.schedule()
         q = []
@@ -254,15 +272,24 @@ class Session:
         # lost, or forgotten by the server: register again, without giving up
         self.client.emit(6, self.ssid)
         if code > 0:
-            self.location = ()
-        self.start()
+            self.ask(self.client.now)
+        else:
+            self.start()
 
     def lost(self):
         """A notification was not acknowledged: see whether the server is still there."""
         self.what |= FORCED
 
+    def wake(self):
+        """True where something may be sent now. In RX off an update goes first (Core 1.1.1 6.5)."""
+        if self.asleep:
+            self.what |= FORCED
+        return self.state == ON and not self.asleep and not self.ep.busy()
+
     def leave(self, now):
         """De-register (Core 1.1.1 6.2.3)."""
+        self.observed.clear()
+        self.groups = ()
         if self.state != ON:
             self.close()
             return self.client.left(self, 0)
@@ -273,6 +300,8 @@ class Session:
         self.ep.request(now, 4, self.location, (), -1, None, self.gone)
 
     def gone(self, code, p):
+        self.location = ()
+        self.store()
         self.close()
         self.client.left(self, 0 if code == 0x42 else 1)
 
@@ -297,12 +326,18 @@ class Session:
         c.emit(13, self.ssid)
 
     def connected(self, now):
-        if self.resumed and self.resumed == self.tls.sid and self.location and self.client.sec < self.expires:
-            # the server knows this session, so it knows the registration too
-            self.on(5)
-            self.what = FORCED
-        else:
-            self.ask(now)
+        c = self.client
+        if self.resumed and self.resumed in (True, self.tls.sid):
+            if c.load and not self.location:
+                from .resume import wake
+
+                wake(self, now)
+            if self.location and c.sec < self.expires:
+                # the server knows this session, so it knows the registration too
+                self.state = ON
+                self.what |= FORCED
+                return c.emit(5, self.ssid)
+        self.ask(now)
 
     def poll(self, now):
         """Do what is due; the ms until something will be, or -1."""
@@ -354,9 +389,18 @@ class Session:
             self.answer(now)
         if self.client.depth > 1:
             return 100  # the application holds the lock
+        if self.sends:
+            self.sends[0].poll(now)
+        wait = min(max(self.at - sec, 0), 1000) * 1000 + 1
+        if not self.asleep and b"Q" in (self.account(7) or b""):
+            t = self.heard + self.client.awake - sec
+            if t <= 0 and not self.ep.out:
+                self.asleep = True
+                self.client.emit(10, self.ssid)
+            else:
+                wait = min(wait, max(t, 1) * 1000)
         t = notifications(self, now)
-        left = min(max(self.at - sec, 0), 1000) * 1000 + 1
-        return left if t < 0 or left < t else t
+        return wait if t < 0 or wait < t else t
 
 
 def nothing(code, p):

@@ -106,6 +106,7 @@ def native(kind, v):
 class Tree:
     # cached values with their times (series.py), and a list for what a message tells of them, or None
     series = used = None
+    reader = None  # the short id of the server that an answer is for, while it is written
 
     def __init__(self, changed):
         self.changed = (
@@ -180,7 +181,9 @@ class Tree:
 
     def get(self, o, i, r):
         """A value as it stands, without any function; None where there is none."""
-        return self.inst.get(o, {}).get(i, {}).get(r)
+        d = self.inst.get(o)
+        d = d and d.get(i)
+        return d.get(r) if d else None
 
     def hook(self, kind, o, i, r=-1):
         for h in self.hooks.get(o, ()):

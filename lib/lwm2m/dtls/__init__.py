@@ -14,7 +14,10 @@ def secured(c, s, d, lower, host):
         from .record import SUITES, Secure
 
         name = "dtls%d" % s.sec
-        session = s.kept or (c.load and c.load(name))
+        # a session is of use with the account that it was made for
+        mark = ((hash(d[0]) ^ hash(identity) ^ hash(key)) & 0xFFFFFF).to_bytes(3, "big")
+        session = c.load and c.load(name)
+        session = s.kept or (session and session[:3] == mark and session[3:])
         suites = [x for x in (d.get(16) or {}).values() if x in SUITES] or SUITES[:1]
         return Secure(
             lower,
@@ -22,6 +25,7 @@ def secured(c, s, d, lower, host):
             key,
             suites=suites,
             session=session,
-            save=c.save and (lambda b: c.save(name, b)),
+            timeout=c.coap.get("ack_timeout", 2000),
+            save=c.save and (lambda b: c.save(name, mark + b)),
         )
     raise ValueError("security mode %d" % mode)

@@ -68,6 +68,7 @@ class Native:
 
     HEAD = TAIL = 0
     more = None
+    sid = b""
 
     def __init__(
         self, lower, identity=None, key=None, cert=None, private=None, ca=None, name=None, suites=None, within=60000
@@ -189,6 +190,8 @@ class Native:
     def dump(self):
         """Nothing: tls keeps its keys to itself."""
         return b""
+
+    keep = dump
 
     def restore(self, b):
         """False: there is nothing to restore."""

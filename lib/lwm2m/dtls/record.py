@@ -195,7 +195,7 @@ class Secure:
     def seal(self, typ, buf, start, end):
         """Make a record of buf[start:end] in place; where it begins and ends."""
         if self.state == 2 and self.seq >= self.limit:
-            self.save(self.dump())
+            self.keep()
         m = memoryview(buf)
         if self.peer:
             m[end] = typ
@@ -331,6 +331,17 @@ class Secure:
                 b.append(len(x))
                 b += x
         return bytes(b)
+
+    def keep(self):
+        """Save what `dump` gives, where there is `save`; the same."""
+        b = self.dump()
+        if self.save:
+            # Where this raises, nothing more goes out: a number must not be used twice.
+            n = self.limit
+            self.limit = 0
+            self.save(b)
+            self.limit = n
+        return b
 
     def restore(self, b):
         """Take what `dump` gave: open at once where it has a Connection ID and there is `save`; False if it is not

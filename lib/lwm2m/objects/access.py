@@ -15,7 +15,18 @@ class Access:
     """Takes effect with the second server account and the first instance of object 2."""
 
     def __init__(self, client):
-        self.tree = client.tree
+        self.tree = t = client.tree
+        every = t.instances
+
+        def instances(o):
+            # a read of an object leaves out what its server may not read
+            ids = every(o)
+            s = t.reader
+            if s is None:
+                return ids
+            return [i for i in ids if self.rights(s, o, i) & _READ]
+
+        t.instances = instances
 
     def find(self, o, i):
         """The id of the instance of object 2 about /o/i, or the first that is free."""
@@ -52,6 +63,8 @@ class Access:
             if d.get(1) != _ANY and d.get(1) not in t.inst.get(d.get(0), ()):
                 # what it was about is gone
                 t.delete(2, k)
+        if i >= 0 and i not in t.inst[o]:
+            raise CoapError(0x84)
         if op > _READ or i >= 0:
             if self.rights(s.ssid, o, i) & op:
                 return
