@@ -105,7 +105,7 @@ class Client:
         self.listeners = []
         self.todo = []
         self.answers = {}
-        self.sec = self.tag = 0
+        self.sec = self.ms = self.tag = 0
         self.last = None
         self.listening = self.triggered = self.suspended = False
         t.inst[0] = {0: {}}
@@ -324,10 +324,16 @@ class Client:
             self.sessions.remove(keep)
         self.drop()
         self.triggered = False
-        for sec, srv in self.servers():
-            s = Session(self, sec, srv)
+        last = None
+        for s in sorted([Session(self, sec, srv) for sec, srv in self.servers()], key=priority):
             self.sessions.append(s)
-            s.start()
+            # one after the other, where the servers have priorities (1/x/13)
+            if last:
+                last.next = s
+            else:
+                s.begin()
+            if s.account(13) is not None:
+                last = s
         sec = self.bootstrap_account()
         if keep and keep.sec == sec:
             self.listening = True
@@ -495,7 +501,9 @@ class Client:
     def links(self, w):
         from .formats.link import registration
 
-        registration(w, self.tree, self.rootpath)
+        t = self.tree
+        ct = [b"%d" % n for n in (60, 110, 112, 11542, 11543, 11544) if t.level and find(n)]
+        registration(w, t, self.rootpath, b';ct="%s"' % b" ".join(ct) if len(ct) > 1 else b"")
 
     def level(self):
         """The minor version to register as: the newest that the image has a format for."""
@@ -583,6 +591,11 @@ class Client:
             t = self.poll()
             # another thread's set() is noticed within a quarter of a second
             ready(250 if t < 0 or t > 250 else t)
+
+
+def priority(s):
+    p = s.account(13)
+    return -1 if p is None else p
 
 
 def address(uri, secure=False):

@@ -57,7 +57,7 @@ def serve(s, p, w, now):
     if p.obs >= 0:
         s.groups = tuple([g for g in s.groups if g.observed and g.token != p.token and (not p.obs or g.paths != paths)])
         if not p.obs and len(s.groups) < _MOST:
-            g = Group(s, p.token, paths, ct, now)
+            g = Group(s, p, paths, ct, now)
             obs = 1
     code = content(s, p, paths, obs, ct)
     if obs > 0:
@@ -135,7 +135,7 @@ class Group:
     groups = ()
     obs = 0
 
-    def __init__(self, s, token, paths, ct, now):
+    def __init__(self, s, p, paths, ct, now):
         self.s = s
         self.tree = s.tree
         self.client = s.client
@@ -145,7 +145,8 @@ class Group:
         self.lost = s.lost
         self.wake = s.wake
         self.paths = paths
-        self.token = token
+        self.token = p.token
+        self.query = p.query
         out = []
         for o, i, r, ri in paths:
             for x in s.tree.inst if o < 0 else (o,):

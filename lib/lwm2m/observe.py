@@ -298,7 +298,8 @@ def notify(s, e, now, sec):
         x[_DIRTY] = False
     s.tree.used = used = []
     try:
-        present(s.tree, e[_O], e[_I], e[_RID], e[_RI], 0x100)
+        if not s.paths:
+            present(s.tree, e[_O], e[_I], e[_RID], e[_RI], 0x100)
         code = s.content(None, e[_O:_CT], e[_SEQ], e[_CT])
     except CoapError as x:
         # what can't be read any more ends with its error (RFC 7641 4.2)
@@ -306,7 +307,7 @@ def notify(s, e, now, sec):
         used = None
         drop(s, e)
         w.begin(0 if con else 1, code, ep.mid, e[_TOKEN])
-    s.tree.used = None
+    s.tree.used = s.tree.memo = None
     for x in same:
         if code == 0x45:
             x[_LAST] = number(s, x)

@@ -6,7 +6,7 @@ try:
 except ImportError:
     from json import dumps, loads
     from binascii import hexlify, unhexlify
-from .port import ticks_add, time
+from .port import time
 
 
 def text(b):
@@ -61,10 +61,9 @@ def wake(s, now):
 
     for e in observed:
         sec = min(e[7] - t, c.sec)
-        ticks = ticks_add(now, -1000 * min(c.sec - sec, 400000))
         # the number leaves room for those that went out after it was saved
-        e = [unhexlify(e[0])] + e[1:6] + [e[6] + 256, ticks, sec, e[8]]
-        e += [False, -1, 0, 0, False, sec]
+        e = [unhexlify(e[0])] + e[1:6] + [e[6] + 256, 0, sec, e[8]]
+        e += [False, -1, 0, 0, False, sec, sec, False, None, None]
         timing(s, e)
         s.observed.append(e)
     # what happened meanwhile is not known

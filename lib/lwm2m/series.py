@@ -57,7 +57,7 @@ class Series:
         if t.used is not None:
             t.used.append((x, x[_END]))
         # of a body in several blocks the later ones show what the first one showed
-        v = m and m.get((o, i, r, -1))
+        v = m.get((o, i, r, -1)) if m else None
         if v is None:
             size = len(x[_TIMES])
             v = []

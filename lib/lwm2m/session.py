@@ -32,7 +32,9 @@ class Session:
     """The client's side of one server account: security instance `sec`, server instance `srv`."""
 
     bootstrap = disabled = asleep = False
+    next = None
     heard = 0  # seconds, when the server was last heard or spoken to: the awake window begins
+    paths = None  # of a composite observation
     max_body = 8192  # the longest body that is put together from blocks
 
     def __init__(self, client, sec, srv=-1):
@@ -147,6 +149,17 @@ class Session:
 
     # toward the server
 
+    def begin(self):
+        """The first registration, after 1/x/14 seconds."""
+        self.start(self.account(14) or 0)
+
+    def turn(self):
+        """The next server in the order of priorities has its turn."""
+        s = self.next
+        self.next = None
+        if s:
+            s.begin()
+
     def start(self, delay=0):
         self.close()
         self.state = WAITING
@@ -227,6 +240,7 @@ class Session:
         self.schedule()
         self.store()
         self.client.emit(event, self.ssid)
+        self.turn()
 
     def store(self):
         if self.tls and self.client.save:
@@ -319,6 +333,8 @@ class Session:
         self.sequences += 1
         if c.fallback(self):
             return
+        if not self.account(15):
+            self.turn()
         self.state = FAILED
         self.at = c.sec + self.setting(19)
         if not c.retry or self.sequences == self.setting(20):

@@ -77,7 +77,7 @@ def number(s, option):
     if option[1] in "st":
         n -= 1
         lo = -1 << n
-    if not lo <= v < 1 << n:
+    if n > 64 or not lo <= v < 1 << n:
         raise ValueError
     return v
 
@@ -94,7 +94,7 @@ def raw(t, v):
     """A value as bytes: numbers in the network's order, integers no longer than needed."""
     if t == FLOAT:
         return struct.pack(">d", v)
-    if not isinstance(v, int):
+    if not isinstance(v, (int, bool)):
         return v
     n = 4 if t == OBJLNK else 1
     while n < 8 and not -1 <= v >> 8 * n - 1 <= 0 and t != OBJLNK:
@@ -246,7 +246,7 @@ class Shell:
             if not self.locked:
                 return _EPERM
             self.locked -= 1
-            c.__exit__()
+            c.__exit__(0, 0, 0)
         elif name == "obs":
             for x in c.observations():
                 print(" ".join([str(y) for y in x]))

@@ -13,20 +13,34 @@ _SBOX = (
     b"\x61\x35\x57\xb9\x86\xc1\x1d\x9e\xe1\xf8\x98\x11\x69\xd9\x8e\x94\x9b\x1e\x87\xe9\xce\x55\x28\xdf"
     b"\x8c\xa1\x89\x0d\xbf\xe6\x42\x68\x41\x99\x2d\x0f\xb0\x54\xbb\x16"
 )
+_TWICE = bytes([i << 1 ^ (i >> 7) * 0x11B for i in range(256)])
 
 
-def cipher(b, o, k, s, t):
-    """Encipher the block at b[o]; `k` are the round keys, `s` the S-box, `t` 16 bytes to work in."""
-    v = [b[o + i] ^ k[i] for i in range(16)]
-    for r in range(16, 161, 16):
-        # SubBytes and ShiftRows
-        v = [s[v[i * 5 & 15]] for i in range(16)]
-        if r < 160:
-            mix(v)
-        for i in range(16):
-            v[i] ^= k[r + i]
+def cipher(b, o, k, s, t, x, j):
+    """Encipher the block at b[o], after an XOR with that at x[j]; `k` are the round keys, `s` the S-box, `t` 16 bytes
+    to work in."""
+    m = _TWICE
+    v = t
     for i in range(16):
-        b[o + i] = v[i]
+        v[i] = b[o + i] ^ k[i] ^ x[j + i]
+    r = 16
+    while r < 160:
+        # SubBytes, ShiftRows, MixColumns and AddRoundKey of a column at a time
+        w = bytearray(16)
+        for i in (0, 4, 8, 12):
+            p = s[v[i]]
+            q = s[v[i + 5 & 15]]
+            x = s[v[i + 10 & 15]]
+            y = s[v[i + 15 & 15]]
+            z = p ^ q ^ x ^ y
+            w[i] = p ^ z ^ m[p ^ q] ^ k[r]
+            w[i + 1] = q ^ z ^ m[q ^ x] ^ k[r + 1]
+            w[i + 2] = x ^ z ^ m[x ^ y] ^ k[r + 2]
+            w[i + 3] = y ^ z ^ m[y ^ p] ^ k[r + 3]
+            r += 4
+        v = w
+    for i in range(16):
+        b[o + i] = s[v[i * 5 & 15]] ^ k[160 + i]
 
 
 def mix(v):
@@ -36,8 +50,10 @@ def mix(v):
         x = v[i + 2]
         y = v[i + 3]
         z = p ^ q ^ x ^ y
-        for j, a in ((i, p ^ q), (i + 1, q ^ x), (i + 2, x ^ y), (i + 3, y ^ p)):
-            v[j] ^= z ^ a << 1 ^ (a >> 7) * 0x11B
+        v[i] ^= z ^ _TWICE[p ^ q]
+        v[i + 1] ^= z ^ _TWICE[q ^ x]
+        v[i + 2] ^= z ^ _TWICE[x ^ y]
+        v[i + 3] ^= z ^ _TWICE[y ^ p]
 
 
 def decipher(v, k):
@@ -59,48 +75,70 @@ except (ImportError, SyntaxError, ValueError):
     pass
 
 
+def expand(key):
+    # A channel makes a new object for each record, of the same two keys.
+    for k in _kept:
+        if k[:16] == key:
+            return k
+    k = bytearray(key)
+    x = 1
+    for i in range(16, 176, 4):
+        p = k[i - 4]
+        q = k[i - 3]
+        r = k[i - 2]
+        s = k[i - 1]
+        if not i & 15:
+            p, q, r, s = _SBOX[q] ^ x, _SBOX[r], _SBOX[s], _SBOX[p]
+            x = _TWICE[x]
+        k.extend(bytes((p ^ k[i - 16], q ^ k[i - 15], r ^ k[i - 14], s ^ k[i - 13])))
+    _kept.append(k)
+    if len(_kept) > 4:
+        _kept.pop(0)
+    return k
+
+
+_kept = []
+
+
 class aes:
     """AES-128: `mode` 1 ECB, 2 CBC with the 16 bytes `iv`, which goes on from call to call."""
 
     def __init__(self, key, mode, iv=None):
         if len(key) != 16 or mode != 1 and (mode != 2 or len(iv) != 16):
             raise ValueError("key, mode or IV")
-        k = bytearray(key)
-        x = 1
-        for i in range(16, 176, 4):
-            w = k[i - 4 : i]
-            if not i & 15:
-                w = bytes((_SBOX[w[1]] ^ x, _SBOX[w[2]], _SBOX[w[3]], _SBOX[w[0]]))
-                x = x << 1 ^ (x >> 7) * 0x11B
-            for j in range(4):
-                k.append(w[j] ^ k[i - 16 + j])
-        self.k = k
+        self.k = expand(bytes(key))
         self.iv = bytes(iv) if mode == 2 else None
         self.t = bytearray(16)
 
     def encrypt(self, src, dst=None):
         """Encipher whole blocks into `dst` (`src` itself may be given), or into new bytes."""
-        return self.run(src, dst, False)
+        n = len(src)
+        d = self.room(src, dst)
+        d[:n] = src
+        j = 0
+        x = self.iv or bytes(16)
+        for o in range(0, n, 16):
+            cipher(d, o, self.k, _SBOX, self.t, x, j)
+            if self.iv:
+                x = d
+                j = o
+        if self.iv and n:
+            self.iv = bytes(d[n - 16 : n])
+        return bytes(d) if dst is None else None
 
     def decrypt(self, src, dst=None):
         """The inverse of `encrypt`."""
-        return self.run(src, dst, True)
-
-    def run(self, src, dst, back):
-        n = len(src)
-        if n & 15:
-            raise ValueError("whole blocks")
-        d = bytearray(n) if dst is None else dst
-        v = self.iv
-        for o in range(0, n, 16):
+        d = self.room(src, dst)
+        for o in range(0, len(src), 16):
             x = bytes(src[o : o + 16])
-            d[o : o + 16] = decipher(x, self.k) if back else x
-            if v:
+            d[o : o + 16] = decipher(x, self.k)
+            if self.iv:
                 for i in range(16):
-                    d[o + i] ^= v[i]
-            if not back:
-                cipher(d, o, self.k, _SBOX, self.t)
-                x = bytes(d[o : o + 16])
-            if v:
-                self.iv = v = x
+                    d[o + i] ^= self.iv[i]
+                self.iv = x
         return bytes(d) if dst is None else None
+
+    def room(self, src, dst):
+        if len(src) & 15 or dst is not None and len(dst) < len(src):
+            raise ValueError("whole blocks")
+        return bytearray(len(src)) if dst is None else dst

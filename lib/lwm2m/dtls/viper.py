@@ -4,38 +4,36 @@ import micropython
 
 
 @micropython.viper
-def cipher(b: ptr8, o: int, k: ptr8, s: ptr8, t: ptr8):
+def cipher(b: ptr8, o: int, k: ptr8, s: ptr8, t: ptr8, m: ptr8, n: int):
     for i in range(16):
-        b[o + i] ^= k[i]
+        b[o + i] ^= k[i] ^ m[n + i]
     r = 16
-    while r < 161:
+    while True:
         for i in range(16):
             t[i] = s[b[o + (i * 5 & 15)]]
+        if r == 160:
+            break
         i = 0
+        j = o
         while i < 16:
             p = t[i]
             q = t[i + 1]
             x = t[i + 2]
             y = t[i + 3]
-            if r < 160:
-                z = p ^ q ^ x ^ y
-                a = p ^ q
-                c = p
-                p ^= z ^ a << 1 ^ (a >> 7) * 0x11B
-                a = q ^ x
-                q ^= z ^ a << 1 ^ (a >> 7) * 0x11B
-                a = x ^ y
-                x ^= z ^ a << 1 ^ (a >> 7) * 0x11B
-                a = y ^ c
-                y ^= z ^ a << 1 ^ (a >> 7) * 0x11B
-            j = o + i
-            e = r + i
-            b[j] = p ^ k[e]
-            b[j + 1] = q ^ k[e + 1]
-            b[j + 2] = x ^ k[e + 2]
-            b[j + 3] = y ^ k[e + 3]
+            z = p ^ q ^ x ^ y
+            a = p ^ q
+            b[j] = p ^ z ^ a << 1 ^ (a >> 7) * 0x11B ^ k[r]
+            a = q ^ x
+            b[j + 1] = q ^ z ^ a << 1 ^ (a >> 7) * 0x11B ^ k[r + 1]
+            a = x ^ y
+            b[j + 2] = x ^ z ^ a << 1 ^ (a >> 7) * 0x11B ^ k[r + 2]
+            a = y ^ p
+            b[j + 3] = y ^ z ^ a << 1 ^ (a >> 7) * 0x11B ^ k[r + 3]
             i += 4
-        r += 16
+            j += 4
+            r += 4
+    for i in range(16):
+        b[o + i] = t[i] ^ k[160 + i]
 
 
 @micropython.viper

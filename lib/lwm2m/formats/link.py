@@ -5,7 +5,6 @@ from micropython import const
 from ..coap.message import CoapError
 from ..observe import NAMES, at, effective
 from ..tree import join
-from . import find
 
 _LINK = const(40)
 _FIRST = const(4)
@@ -22,13 +21,11 @@ def version(t, o):
     return b"" if v == 0x10 else b";ver=%d.%d" % (v >> 4, v & 15)
 
 
-def registration(w, t, root):
-    """Put the objects and instances of tree `t`; `root` is the alternate path (b"" is none)."""
-    ct = [b"%d" % n for n in (60, 110, 112, 11542, 11543, 11544) if t.level and find(n)]
-    if root or len(ct) > 1:
-        w.put(b"<" + (root or b"/") + b'>;rt="oma.lwm2m"')
-        if len(ct) > 1:
-            w.put(b';ct="' + b" ".join(ct) + b'"')
+def registration(w, t, root, formats):
+    """Put the objects and instances of tree `t`; `root` is the alternate path (b"" is none), `formats`
+    what the `ct` attribute is to say (b"" is nothing)."""
+    if root or formats:
+        w.put(b"<" + (root or b"/") + b'>;rt="oma.lwm2m"' + formats)
     for o in sorted(t.inst):
         if o:
             v = version(t, o)

@@ -49,7 +49,7 @@ def setup(client):
             11: {0: 0},
             14: b"+00:00",
             15: b"UTC",
-            16: b"UQ",
+            16: b"U",
             19: b"0.1.0",
             21: gc.mem_free() + gc.mem_alloc() >> 10,
         }

@@ -3,7 +3,6 @@
 from micropython import const
 
 from ..coap.message import CoapError
-from ..port import ticks_diff
 from ..tree import CHANGED, EXEC, READ, VALIDATE, split
 
 _INPUTS = const(5501)
@@ -50,9 +49,7 @@ def setup(client):
         # what the last look found was so until now
         x = state[i]
         d = t.inst[3340][i]
-        now = 0
-        if client.last is not None:
-            now = client.sec * 1000 + ticks_diff(client.now, client.last)
+        now = client.sec * 1000 + client.ms
         if x[_COUNTS]:
             x[_ON] += now - x[_SEEN]
         x[_SEEN] = now
