@@ -20,10 +20,11 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.profiles import FEATURES, PROFILES, ROOT
+from tools.profiles import FEATURES, PROFILES, ROOT, features
 
 SUITE = "forky"
 # mbedTLS's own files that MicroPython compiles.
@@ -36,82 +37,45 @@ class BuildError(Exception):
 
 @dataclass
 class Board:
-    """How one board is built: MicroPython's port, make's variables, and what the machine must have."""
+    """How one board is built, from its board.toml."""
 
+    folder: Path
+    # The folder below ports/ in MicroPython's tree, and the file that its build makes.
     port: str
     output: str
-    folder: str
-    variables: dict[str, str] = field(default_factory=dict)
+    # The client's own port (PORTS in manifest.py).
+    client: str = "generic"
+    # Features that the board cannot do without where it has DTLS: it may lack cryptolib.
+    crypto: list[str] = field(default_factory=list)
+    # Variables for make.
+    make: dict[str, str] = field(default_factory=dict)
+    # Programs that must be there, and how they come to be.
     needs: dict[str, str] = field(default_factory=dict)
-    client_port: str = "generic"
-    # The SDK is not part of the source package: the user's own tree is needed.
-    own_tree: str = ""
+    # Environment variables and files below MPY_DIR that must be there: they belong to an SDK.
+    environment: dict[str, str] = field(default_factory=dict)
+    tree: dict[str, str] = field(default_factory=dict)
+    # C code that must compile and link, where a program's presence says too little.
+    probe: list[str] = field(default_factory=list)
 
 
-_UNIX = {
-    "VARIANT": "standard",
-    "MICROPY_PY_FFI": "0",
-    "MICROPY_PY_BTREE": "0",
-    "MICROPY_PY_SSL": "1",
-    "MICROPY_SSL_MBEDTLS": "1",
-}
-_QEMU = ROOT / "boards/QEMU_MPS2_AN385"
-_ARM = {
-    "arm-none-eabi-gcc": "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi",
-    "make": "apt-get install make",
-}
-_ESP = {"idf.py": "install ESP-IDF as ports/esp32/README.md says, and run: . export.sh"}
-_PICO = {**_ARM, "cmake": "apt-get install cmake"}
-_ESP_TREE = "a MicroPython tree with its submodules (make -C ports/esp32 submodules)"
-_PICO_TREE = "a MicroPython tree with its submodules (make -C ports/rp2 submodules)"
+def _read_boards() -> dict[str, Board]:
+    """From boards/*/board.toml: [boards.NAME] may say otherwise, or more, than the folder does as a whole."""
+    found = {}
+    for path in sorted(ROOT.glob("boards/*/board.toml")):
+        with open(path, "rb") as file:
+            common = tomllib.load(file)
+        for name, own in common.pop("boards").items():
+            merged = {**common, **own}
+            for key in ("make", "needs"):
+                merged[key] = {**common.get(key, {}), **own.get(key, {})}
+            merged["make"] = {
+                key: value.format(here=path.parent) for key, value in merged["make"].items()
+            }
+            found[name] = Board(folder=path.parent, **merged)
+    return found
 
-BOARDS: dict[str, Board] = {
-    "UNIX": Board("unix", "micropython", "UNIX", _UNIX, {"gcc": "apt-get install gcc"}, "generic"),
-    "UNIX32": Board(
-        "unix",
-        "micropython",
-        "UNIX",
-        {**_UNIX, "MICROPY_FORCE_32BIT": "1"},
-        {"gcc": "apt-get install gcc gcc-multilib"},
-        "generic",
-    ),
-    "QEMU_MPS2_AN385": Board(
-        "qemu",
-        "firmware.elf",
-        "QEMU_MPS2_AN385",
-        {
-            "BOARD": "MPS2_AN385",
-            "USER_C_MODULES": f"{_QEMU}/cmodules",
-            "CFLAGS_EXTRA": f"-I{_QEMU} -DMP_CONFIGFILE='\"board_config.h\"'",
-        },
-        _ARM,
-        "own",
-    ),
-    **{
-        name: Board(
-            "esp32",
-            "firmware.bin",
-            "ESP32_GENERIC",
-            {"BOARD": name},
-            _ESP,
-            "generic",
-            _ESP_TREE,
-        )
-        for name in ("ESP32_GENERIC", "ESP32_GENERIC_S3", "ESP32_GENERIC_C3")
-    },
-    **{
-        name: Board(
-            "rp2",
-            "firmware.uf2",
-            "RPI_PICO_W",
-            {"BOARD": name},
-            _PICO,
-            "generic",
-            _PICO_TREE,
-        )
-        for name in ("RPI_PICO_W", "RPI_PICO2_W")
-    },
-}
+
+BOARDS = _read_boards()
 
 
 def cache() -> Path:
@@ -230,23 +194,24 @@ def _check(board: Board, name: str) -> None:
     for tool, advice in board.needs.items():
         if not shutil.which(tool):
             raise BuildError(f"{name} needs {tool}: {advice}")
-    if board.own_tree and not os.environ.get("MPY_DIR"):
-        raise BuildError(f"{name} needs MPY_DIR=..., {board.own_tree}")
-    if board.port == "esp32" and not os.environ.get("IDF_PATH"):
-        raise BuildError(f"{name} needs IDF_PATH: run `. export.sh` of ESP-IDF first")
+    for variable, advice in board.environment.items():
+        if not os.environ.get(variable):
+            raise BuildError(f"{name} needs {variable} in the environment: {advice}")
     tree = Path(os.environ.get("MPY_DIR", "/"))
-    if board.port == "rp2" and not (tree / "lib/pico-sdk/src").exists():
-        raise BuildError(f"{name}: lib/pico-sdk is empty in MPY_DIR: make -C ports/rp2 submodules")
-    if name == "UNIX32":
+    for part, advice in board.tree.items():
+        if not (tree / part).exists():
+            raise BuildError(f"{name} needs {part} in {tree}: {advice}")
+    if board.probe:
+        *command, advice = board.probe
         probe = subprocess.run(
-            ["gcc", "-m32", "-x", "c", "-", "-o", "/dev/null"],
+            [*command, "-x", "c", "-", "-o", "/dev/null"],
             input="#include <stdio.h>\nint main(void) { return 0; }",
             text=True,
             capture_output=True,
             check=False,
         )
         if probe.returncode:
-            raise BuildError("UNIX32 needs 32-bit libraries: apt-get install gcc-multilib")
+            raise BuildError(f"{name}: {' '.join(command)} cannot compile: {advice}")
 
 
 def missing(name: str) -> str | None:
@@ -267,7 +232,7 @@ def _manifest(path: Path, board: Board, profile: str, opt: dict[str, object]) ->
     asked = ", ".join(f"{key}={value!r}" for key, value in {"profile": profile, **opt}.items())
     lines = [
         "# Made by tools/firmware.py",
-        f"include({str(ROOT / 'boards' / board.folder / 'manifest.py')!r}, {asked})",
+        f"include({str(board.folder / 'manifest.py')!r}, {asked})",
     ]
     if profile != "none":
         # First, so that features beyond the profile count: a manifest is included once only.
@@ -300,12 +265,14 @@ def build(
     out = ROOT / "build/firmware" / f"{name}-{label}"
     out.mkdir(parents=True, exist_ok=True)
     manifest = out / "manifest.py"
-    asked = {**single, "port": port or board.client_port, **({"debug": True} if debug else {})}
+    if profile != "none" and "dtls" in features(profile, **single):
+        single = dict.fromkeys(board.crypto, True) | single
+    asked = {**single, "port": port or board.client, **({"debug": True} if debug else {})}
     _manifest(manifest, board, profile, asked)
     # One folder of object files a board: only the frozen part differs from profile to profile.
     kept = cache() / "obj" / f"{name}-{_short(tree)}"
     kept.mkdir(parents=True, exist_ok=True)
-    variables = dict(board.variables)
+    variables = dict(board.make)
     if board.port == "qemu":
         heap = heap or 143360
         variables["MICROPY_HEAP_SIZE"] = str(heap)

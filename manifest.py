@@ -1,0 +1,150 @@
+# What an image holds: freezes a profile of the client into any MicroPython build, and is the table of files for all tools
+# SPDX-License-Identifier: MIT
+#
+#   include("/path/to/micropython-lwm2m/manifest.py", profile="standard")
+#
+# Options: profile "core", "standard" or "full"; any feature below by name, True to add it, False to leave it
+# out (shell=True); port, the name of one platform or several (all by default); debug=True keeps line numbers.
+
+# Paths are relative to lib/lwm2m. A file that is not there is skipped; `make lint` finds files that no feature has.
+FEATURES = {
+    "core": (
+        "__init__.py",
+        "quectel.py",
+        "client.py",
+        "session.py",
+        "bootstrap.py",
+        "requests.py",
+        "observe.py",
+        "tree.py",
+        "model.py",
+        "formats/__init__.py",
+        "formats/plain.py",
+        "formats/text.py",
+        "formats/opaque.py",
+        "formats/tlv.py",
+        "formats/link.py",
+        "coap/__init__.py",
+        "coap/message.py",
+        "coap/endpoint.py",
+        "coap/block.py",
+        "objects/__init__.py",
+        "objects/device.py",
+        "port/__init__.py",
+    ),
+    "dtls": (
+        "dtls/__init__.py",
+        "dtls/record.py",
+        "dtls/handshake.py",
+        "dtls/ccm.py",
+        "dtls/prf.py",
+    ),
+    "cbor": ("formats/cbor.py", "formats/senml.py", "formats/senml_cbor.py"),
+    "composite": ("composite.py",),
+    "send": ("send.py",),
+    "queue": ("queue.py",),
+    "storage": ("resume.py", "storage.py"),
+    "objects": (
+        "model_standard.py",
+        "objects/access.py",
+        "objects/connmon.py",
+        "objects/connstat.py",
+        "objects/location.py",
+    ),
+    "firmware": ("objects/firmware.py",),
+    "presets": ("presets.py",),
+    "asyncio": ("aio.py",),
+    "cbc": ("dtls/cbc.py",),
+    "crypto": ("dtls/aes.py", "dtls/sha256.py"),
+    # Machine code: in frozen images, or as .mpy for one architecture; no profile has it.
+    "viper": ("dtls/viper.py",),
+    "native": ("dtls/native.py",),
+    "json": ("formats/senml_json.py", "formats/json.py"),
+    "lwm2m_cbor": ("formats/lwm2m_cbor.py",),
+    "series": ("series.py",),
+    "shell": ("shell.py",),
+    "extra": ("objects/portfolio.py", "objects/binary.py"),
+    "sensors": ("model_ipso.py", "objects/sensor.py", "objects/timer.py", "objects/light.py"),
+}
+
+# A profile has the features of the one before it too.
+PROFILES = {
+    "core": ("core",),
+    "standard": (
+        "dtls",
+        "cbor",
+        "composite",
+        "send",
+        "queue",
+        "storage",
+        "objects",
+        "firmware",
+        "presets",
+    ),
+    "full": (
+        "asyncio",
+        "cbc",
+        "crypto",
+        "native",
+        "json",
+        "lwm2m_cbor",
+        "series",
+        "shell",
+        "extra",
+        "sensors",
+    ),
+}
+
+# Files of one platform: an image needs those of its own. A board with a frozen module `lwm2m_port` needs none.
+PORTS = {
+    "generic": ("port/generic.py",),
+    "quectel": ("port/generic.py", "port/quecpython.py"),
+    "own": (),
+}
+
+
+def features(profile, **single):
+    """Names of the features of a profile, with single ones added (True) or left out (False)."""
+    names = []
+    if profile not in PROFILES:
+        raise ValueError("profile {!r}: not one of {}".format(profile, ", ".join(PROFILES)))
+    for name in PROFILES:
+        names.extend(PROFILES[name])
+        if name == profile:
+            break
+    return [
+        name
+        for name in FEATURES
+        if single.get(name) or (name in names and single.get(name) is not False)
+    ]
+
+
+def files(names, ports=None):
+    """Files of the features and ports that are named, sorted, relative to lib/lwm2m."""
+    ports = (ports,) if isinstance(ports, str) else PORTS if ports is None else ports
+    for port in ports:
+        if port not in PORTS:
+            raise ValueError("port {!r}: not one of {}".format(port, ", ".join(PORTS)))
+    return sorted(
+        {f for name in names for f in FEATURES[name]} | {f for p in ports for f in PORTS[p]}
+    )
+
+
+def freeze_profile():
+    """Freezes what the options ask for."""
+    import os
+
+    options.defaults(profile="standard", port=None, debug=False)
+    single = {name: getattr(options, name) for name in FEATURES}
+    found = files(features(options.profile, **single), options.port)
+    package(
+        "lwm2m",
+        files=[f for f in found if os.path.exists(os.path.join("lib/lwm2m", f))],
+        base_path="lib",
+        opt=0 if options.debug else 3,
+    )
+
+
+# The tools read the tables without a build around them: then there are no options.
+if "options" in globals():
+    freeze_profile()

@@ -1,0 +1,132 @@
+# The unit tests on the emulated Cortex-M3: with the client frozen, and with it loaded from .mpy files
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tools import firmware, mpy, profiles
+from tools.qemu import Qemu
+
+UNIT = Path(__file__).parent.parent / "unit"
+MODULES = sorted(path.stem for path in UNIT.glob("test_*.py"))
+
+# The board has no `time` and no `os.urandom`; the platform of the tests must win over the board's own.
+PREPARE = """
+import gc, os, sys
+import lwm2m_port as board
+class Time:
+    ticks_ms = board.ticks_ms
+    ticks_us = lambda: board.ticks_ms() * 1000
+    ticks_add = board.ticks_add
+    ticks_diff = board.ticks_diff
+    time = board.time
+    def sleep_ms(ms):
+        start = board.ticks_ms()
+        while board.ticks_diff(board.ticks_ms(), start) < ms:
+            pass
+    def sleep(s):
+        Time.sleep_ms(int(s * 1000))
+class Os:
+    urandom = board.urandom
+for name in dir(os):
+    if name[0] != "_":
+        setattr(Os, name, getattr(os, name))
+sys.modules["time"] = Time
+sys.modules["os"] = Os
+del sys.modules["lwm2m_port"]
+sys.path.insert(0, "/remote")
+import lwm2m_port
+sys.path.pop(0)
+sys.path.append("/remote")
+import link
+"""
+
+RUN = """
+def run(name):
+    passed = failed = skipped = 0
+    try:
+        module = __import__(name)
+    except link.Skip as e:
+        print("skip", name, e)
+        print("0 passed, 0 failed, 1 skipped")
+        return
+    for f in sorted(dir(module)):
+        if f.startswith("test_"):
+            gc.collect()
+            try:
+                getattr(module, f)()
+                passed += 1
+            except link.Skip as e:
+                skipped += 1
+                print("skip", f, e)
+            except Exception as e:
+                failed += 1
+                print("FAIL", f)
+                sys.print_exception(e)
+    del sys.modules[name]
+    print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
+"""
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory) -> Path:
+    """The unit tests as .mpy files: compiling them would take more heap than the board has."""
+    folder = tmp_path_factory.mktemp("unit")
+    for path in UNIT.glob("*.py"):
+        if path.name != "run.py":
+            mpy.compile_file(path, folder / f"{path.stem}.mpy", opt=1)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["frozen", "mpy"])
+def board(request, image, compiled, tmp_path_factory):
+    """A board with the unit tests, and the client frozen or in files, on a folder of the host."""
+    folder = compiled
+    profile = "full"
+    if request.param == "mpy":
+        folder = tmp_path_factory.mktemp("both") / "unit"
+        shutil.copytree(compiled, folder)
+        mpy.compile_package(profiles.files("full"), folder)
+        profile = "none"
+    with Qemu(image(profile), network=True) as running:
+        running.repl.mount_local(str(folder))
+        running.exec(PREPARE + RUN)
+        yield running
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", MODULES)
+def test_unit(board, name):
+    out = board.exec(f"run({name!r})", timeout=500)
+    found = re.search(r"^(\d+) passed, (\d+) failed", out, re.M)
+    assert found and found[2] == "0", out
+    if found[1] == "0":
+        pytest.skip(out)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ["UNIX", "UNIX32"])
+def test_unit_on_the_older_unix_port(name):
+    """The source package's unix port, in 64 and in 32 bits, with the client frozen."""
+    import os
+    import subprocess
+
+    reason = firmware.missing(name)
+    if reason:
+        if os.environ.get("LWM2M_REQUIRE_ALL"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    done = subprocess.run(
+        [firmware.build(name, "full"), UNIT / "run.py"],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0 and re.search(r"^[1-9]\d* passed, 0 failed", done.stdout, re.M), (
+        done.stdout + done.stderr
+    )

@@ -1,0 +1,104 @@
+# What the tests of the content formats share: a tree with a resource of every type, and calls of a format
+# SPDX-License-Identifier: MIT
+import json
+
+from link import Skip
+from lwm2m.coap.message import CoapError, Writer
+from lwm2m.tree import Tree, canonical, split
+
+_R, _W, _E, _MULTI, _MANDATORY = 1, 2, 4, 8, 16
+STRING, INTEGER, FLOAT, BOOLEAN, OPAQUE, TIME, OBJLNK, UINT, CORELNK = range(1, 10)
+UNSIGNED = 0x80
+
+
+def table(o, rows, flags=1):
+    """An object table as tools/objects.py writes it: rows are (id, access, type)."""
+    t = bytes((o >> 8, o & 255, flags, len(rows), 0x10, 0x10, 0x10, 0))
+    for r, access, kind in rows:
+        t += bytes((r >> 8, r & 255, access, kind))
+    return t
+
+
+# object 1000: resource n is a single value of type n, 10 + n a multiple one; 21 and 31 are INTEGER without
+# negative values, 40 is executable, 300 a text, 301 a text that may not be written
+KINDS = (STRING, INTEGER, FLOAT, BOOLEAN, OPAQUE, TIME, OBJLNK, UINT, CORELNK)
+ALL = table(
+    1000,
+    [(k, _R | _W, k | (k == UINT) << 7) for k in KINDS]
+    + [(10 + k, _R | _W | _MULTI, k | (k == UINT) << 7) for k in KINDS]
+    + [(21, _R | _W, INTEGER | UNSIGNED), (31, _R | _W | _MULTI, INTEGER | UNSIGNED), (40, _E, 0)]
+    + [(300, _R | _W, STRING), (301, _R, STRING)],
+)
+
+
+def tree(*tables):
+    """A tree with object 1000 (instances 0 and 1) and what other tables are given."""
+    t = Tree(lambda o, i, r: None)
+    t.tables += [ALL] + list(tables)
+    t.inst[1000] = {0: {}, 1: {}}
+    return t
+
+
+def give(t, path, v):
+    """Set a native value."""
+    o, i, r, ri = split(path)
+    t.inst.setdefault(o, {}).setdefault(i, {})[r] = canonical(t.row(o, r) & 255, v)
+
+
+def encode(fmt, t, path, window=4000, start=0):
+    """What a format makes of a path, put together from windows of that size."""
+    o, i, r, ri = split(path)
+    out = b""
+    while True:
+        w = Writer(window + 20)
+        w.begin(0, 0x45, 0, b"")
+        w.body(start, window)
+        fmt.encode(w, t, o, i, r, ri)
+        more = w.end()
+        out += bytes(w.buf[5 : w.pos])
+        start += window
+        if not more:
+            return out
+
+
+def decode(fmt, t, path, d, pad=3):
+    """What a format reads at a path: [(instance, resource, resource instance, value), ...]."""
+    o, i, r, ri = split(path)
+    out = []
+    buf = b"\xee" * pad + d + b"\xee" * pad
+    fmt.decode(buf, pad, pad + len(d), t, o, i, r, ri, lambda *v: out.append(v))
+    return out
+
+
+def bad(fmt, t, path, d):
+    """True where a format refuses data in the way that is agreed on."""
+    try:
+        decode(fmt, t, path, d)
+    except (CoapError, ValueError, IndexError, TypeError, AttributeError):
+        return True
+    return False
+
+
+def mutations(d):
+    """Every truncation and every bit flip of a datagram."""
+    for k in range(len(d)):
+        yield d[:k]
+        m = bytearray(d)
+        for bit in range(8):
+            m[k] = d[k] ^ 1 << bit
+            yield bytes(m)
+
+
+def survive(fmt, t, path, d):
+    """Decode every mutation: nothing but the agreed exceptions comes out, and no value of a wrong type."""
+    for m in mutations(d):
+        bad(fmt, t, path, m)
+
+
+def vectors(name):
+    """Test data beside the repository; the test is skipped where there is none."""
+    try:
+        with open(__file__.rsplit("/", 1)[0] + "/../../../shared/vectors/" + name) as f:
+            return json.load(f)
+    except OSError:
+        raise Skip("no " + name)

@@ -1,0 +1,177 @@
+# Tests of access control: two servers, owners, defaults, the create right
+# SPDX-License-Identifier: MIT
+from link import TEXT, TLV, Link
+
+from lwm2m.model_ipso import TABLE as IPSO
+from lwm2m.model_standard import TABLE as STANDARD
+from lwm2m.objects import access, sensor
+
+UNAUTHORIZED = 0x81
+
+
+class Two(Link):
+    """A client registered with two servers, whose short ids are 1 and 2; `a` and `b` are they."""
+
+    def __init__(self, second=True):
+        Link.__init__(self, start=False)
+        c = self.client
+        c.objects(STANDARD)
+        c.objects(IPSO)
+        self.access = access.setup(c)
+        sensor.setup(c)
+        self.a = self.server
+        if second:
+            c.create("/0/1")
+            c.set("/0/1/0", "coap://second")
+            c.set("/0/1/10", 2)
+            c.create("/1/1")
+            for r, v in ((0, 2), (1, 86400), (6, True), (7, "U")):
+                c.set("/1/1/%d" % r, v)
+            self.b = self.peer("second")
+        c.start()
+        self.until("REGISTRATION_COMPLETE")
+        self.run(2)
+        if second:
+            assert self.names().count("REGISTRATION_COMPLETE") == 2
+
+
+def test_without_instances_of_object_2():
+    x = Two()
+    for s in (x.a, x.b):
+        assert s.get("/3/0/0").code == 0x45
+        assert s.put("/3/0/14", b"+01:00").code == 0x44
+    assert x.b.post("/3303", b"\xe1\x16\x76a", TLV).code == 0x41
+
+
+def test_one_server_may_everything():
+    x = Two(False)
+    x.access.give(3, 0, 2, {1: 0})
+    assert x.server.get("/3/0/0").code == 0x45
+    assert x.server.put("/3/0/14", b"+01:00").code == 0x44
+
+
+def test_rights_one_by_one():
+    x = Two()
+    x.client.create("/3303/0")
+    x.client.set("/3303/0/5700", 1.0)
+    x.client.set("/3303/0/5750", "a")
+
+    def outcomes(s):
+        return (
+            s.get("/3303/0/5700").code,
+            s.put("/3303/0/5750", b"b").code,
+            s.post("/3303/0/5605").code,
+        )
+
+    x.access.give(3303, 0, 1, {2: 1})
+    assert outcomes(x.a) == (0x45, 0x44, 0x44)
+    assert outcomes(x.b) == (0x45, UNAUTHORIZED, UNAUTHORIZED)
+    x.client.set("/2/0/2/2", 2)
+    assert outcomes(x.b) == (UNAUTHORIZED, 0x44, UNAUTHORIZED)
+    x.client.set("/2/0/2/2", 4)
+    assert outcomes(x.b) == (UNAUTHORIZED, UNAUTHORIZED, 0x44)
+    # an entry of its own binds the owner too
+    x.client.set("/2/0/2/1", 1)
+    assert outcomes(x.a) == (0x45, UNAUTHORIZED, UNAUTHORIZED)
+    # Write-Attributes and Observe need the right to read
+    assert x.b.observe("/3303/0/5700").code == UNAUTHORIZED
+    assert x.b.attributes("/3303/0/5700", "pmin=1").code == UNAUTHORIZED
+    assert x.a.attributes("/3303/0/5700", "pmin=1").code == 0x44
+    assert x.b.delete("/3303/0").code == UNAUTHORIZED
+    x.client.set("/2/0/2/2", 8)
+    assert x.b.delete("/3303/0").code == 0x42
+    assert 3303 in x.client.tree.inst and not x.client.tree.inst[3303]
+
+
+def test_default_rights():
+    x = Two()
+    x.access.give(3, 0, 65535, {0: 1})
+    for s in (x.a, x.b):
+        assert s.get("/3/0/0").code == 0x45
+        assert s.put("/3/0/14", b"+01:00").code == UNAUTHORIZED
+    # an entry of its own stands for the default one
+    x.client.set("/2/0/2/2", 2)
+    assert x.b.get("/3/0/0").code == UNAUTHORIZED
+    assert x.b.put("/3/0/14", b"+01:00").code == 0x44
+    assert x.a.get("/3/0/0").code == 0x45
+
+
+def test_no_entry_is_no_right():
+    x = Two()
+    x.access.give(3, 0, 1)
+    assert x.a.get("/3/0/0").code == 0x45
+    assert x.b.get("/3/0/0").code == UNAUTHORIZED
+    assert x.b.get("/1/1/1").code == UNAUTHORIZED
+
+
+def test_create_right_and_owner():
+    x = Two()
+    x.access.give(3303, 65535, acl={2: 16})
+    assert x.a.post("/3303", b"\xe1\x16\x76a", TLV).code == UNAUTHORIZED
+    assert x.b.post("/3303", b"\xe1\x16\x76a", TLV).code == 0x41
+    # the maker is the owner, and has all rights
+    t = x.client.tree
+    assert sorted(t.inst[2]) == [0, 1]
+    assert t.inst[2][1] == {0: 3303, 1: 0, 2: {}, 3: 2}
+    assert x.b.get("/3303/0/5750", TEXT).payload == b"a"
+    assert x.a.get("/3303/0/5750").code == UNAUTHORIZED
+    # what it is about gone, its access control goes too
+    assert x.b.delete("/3303/0").code == 0x42
+    assert x.a.get("/2/1/3").code == 0x84
+
+
+def test_access_control_is_for_its_owner():
+    x = Two()
+    x.access.give(3, 0, 1, {2: 1})
+    assert x.b.get("/2/0/3", TEXT).payload == b"1"
+    assert x.b.put("/2/0/2", b"\x41\x02\x1f", TLV).code == UNAUTHORIZED
+    assert x.b.put("/3/0/14", b"+01:00").code == UNAUTHORIZED
+    assert x.a.put("/2/0/2", b"\x83\x02\x41\x02\x1f", TLV).code == 0x44
+    assert x.b.put("/3/0/14", b"+01:00").code == 0x44
+    # nobody makes or deletes one, or says what it is about
+    for s in (x.a, x.b):
+        assert s.post("/2", b"\xc1\x00\x03\xc1\x01\x00\xc1\x03\x01", TLV).code == UNAUTHORIZED
+        assert s.delete("/2/0").code == UNAUTHORIZED
+    assert x.a.put("/2/0/0", b"3").code == 0x85
+    # the owner may pass it on
+    assert x.a.put("/2/0/3", b"2").code == 0x44
+    assert x.a.put("/2/0/3", b"1").code == UNAUTHORIZED
+
+
+def test_read_of_an_object_shows_what_may_be_read():
+    x = Two()
+    c = x.client
+    for i in (0, 1):
+        c.create("/3303/%d" % i)
+        c.set("/3303/%d/5750" % i, "ab"[i])
+    x.access.give(3303, 0, 1, {2: 1})
+    x.access.give(3303, 1, 1, {2: 2})
+    assert x.a.get("/3303", TLV).payload.count(b"\xe1\x16\x76") == 2
+    m = x.b.get("/3303", TLV)
+    assert m.code == 0x45 and b"\xe1\x16\x76a" in m.payload and b"\xe1\x16\x76b" not in m.payload
+    # a registration update lists them all the same
+    x.client.create("/3303/2")
+    x.run(20)
+    assert b"</3303/1>" in x.b.requests[-1].payload
+    x.client.set("/2/0/2/2", 0)
+    assert x.b.get("/3303", TLV).code == UNAUTHORIZED
+
+
+def test_rights_withdrawn_end_an_observation():
+    x = Two()
+    x.client.create("/3303/0")
+    x.client.set("/3303/0/5700", 1.0)
+    x.access.give(3303, 0, 1, {2: 1})
+    m = x.b.observe("/3303/0/5700", TEXT)
+    n = len(x.b.heard)
+    x.client.set("/3303/0/5700", 2.0)
+    x.run(1)
+    assert [y.payload for y in x.b.notes(m.token, n)] == [b"2.0"]
+    assert x.a.put("/2/0/2", b"\x83\x02\x41\x02\x00", TLV).code == 0x44
+    x.client.set("/3303/0/5700", 3.0)
+    x.run(1)
+    assert [y.payload for y in x.b.notes(m.token, n)][1:] == [b""]
+    assert x.b.notes(m.token, n)[1].code == UNAUTHORIZED
+    x.client.set("/3303/0/5700", 4.0)
+    x.run(1)
+    assert len(x.b.notes(m.token, n)) == 2

@@ -1,0 +1,427 @@
+# Block-wise transfers in both directions (RFC 7959)
+# SPDX-License-Identifier: MIT
+import gc
+
+from link import *
+
+BIG = bytes([k * 7 & 255 for k in range(2000)])
+
+
+def pieces(link, path, szx=None, accept=OPAQUE, num=0, opts=(), each=None):
+    """Reads a path block by block: the whole body, and the messages."""
+    s = link.server
+    out = []
+    body = b""
+    while True:
+        b2 = [] if szx is None else [(BLOCK2, num << 4 | szx)]
+        m = s.request(GET, path, list(opts) + b2 + [(ACCEPT, accept)])
+        out.append(m)
+        if m.code != 0x45:
+            return body, out
+        body += m.payload
+        b = m.opt(BLOCK2)
+        if b is None or not b & 8:
+            return body, out
+        assert b >> 4 == num and len(m.payload) == 16 << (b & 7)
+        szx = b & 7
+        num += 1
+        if each:
+            each(num)
+
+
+def opaque_client(**options):
+    """A client with a readable and writable opaque resource, /9/0/2; and /9/0/0, text."""
+    link = Link(**options)
+    link.client.objects(b"\x00\x09\x01\x03\x10\x10\x10\x00" + b"\0\0\3\1\0\2\3\5\0\3\4\0")
+    link.client.create("/9/0")
+    link.client.set("/9/0/2", BIG)
+    return link
+
+
+def test_read_in_blocks():
+    link = opaque_client()
+    for szx in (0, 2, 5, 6, None):
+        body, out = pieces(link, "/9/0/2", szx)
+        assert body == BIG, (szx, len(body))
+        size = 16 << (out[0].opt(BLOCK2) & 7)
+        assert size <= 512 and len(out) == (2000 + size - 1) // size
+        assert len(set([bytes(m.all(ETAG)[0]) for m in out])) == 1
+        assert out[0].opt(FORMAT) == OPAQUE
+    # the size, in the first answer to a read that did not ask for blocks
+    assert out[0].opt(SIZE2) == 2000
+
+
+def test_a_size_that_a_client_prefers():
+    link = opaque_client(szx=2)
+    body, out = pieces(link, "/9/0/2")
+    assert body == BIG and out[0].opt(BLOCK2) & 7 == 2
+    # a server may ask for less, and never gets more
+    assert pieces(link, "/9/0/2", 6)[1][0].opt(BLOCK2) & 7 == 2
+    assert pieces(link, "/9/0/2", 0)[1][0].opt(BLOCK2) & 7 == 0
+
+
+def test_smaller_blocks_from_the_middle():
+    # late negotiation: after two blocks of 512 the server goes on with 64
+    link = opaque_client()
+    body, _ = pieces(link, "/9/0/2", 2, num=16)
+    assert body == BIG[1024:]
+
+
+def test_exact_and_small_bodies():
+    link = opaque_client()
+    for n in (1, 15, 16, 17, 32, 511, 512, 513, 1024):
+        link.client.set("/9/0/2", BIG[:n])
+        for szx in (0, 5, None):
+            body, out = pieces(link, "/9/0/2", szx)
+            assert body == BIG[:n], n
+            assert not (out[-1].opt(BLOCK2) or 0) & 8
+        # what fits into a block needs no option, unless it was asked for
+        m = link.server.get("/9/0/2", OPAQUE)
+        assert (m.opt(BLOCK2) is None) == (n <= 512), n
+    assert link.server.request(GET, "/9/0/2", [(BLOCK2, 9 << 4), (ACCEPT, OPAQUE)]).code == 0x45
+    m = link.server.request(GET, "/9/0/2", [(BLOCK2, 500 << 4), (ACCEPT, OPAQUE)])
+    assert m.code >= 0x80, m
+
+
+def test_two_readers_do_not_mix():
+    link = opaque_client()
+    link.client.set("/9/0/0", "y" * 700)
+    got = []
+    pieces(link, "/9/0/2", 2, each=lambda n: n == 3 and got.append(pieces(link, "/9/0/0", 1, TEXT)[0]))
+    assert got == [b"y" * 700]
+    body, _ = pieces(link, "/9/0/2", 2, each=lambda n: n == 3 and got.append(pieces(link, "/9/0/0", 1, TEXT)[0]))
+    assert body == BIG and got[1] == b"y" * 700
+
+
+def test_a_value_that_changes_in_between():
+    link = opaque_client()
+    other = bytes(len(BIG))
+    body, out = pieces(link, "/9/0/2", 5, each=lambda n: n == 2 and link.client.set("/9/0/2", other))
+    tags = [m.all(ETAG)[0] for m in out]
+    # either the value of the beginning, held still, or a new tag that tells
+    assert body == BIG or len(set(tags)) > 1
+    body, out = pieces(link, "/9/0/2", 5)
+    assert body == other and out[0].all(ETAG)[0] not in tags[:1]
+
+
+def test_a_callback_that_counts():
+    # a function that gives another value at each call: the body stays whole
+    link = opaque_client()
+    n = [0]
+
+    def read(path, v):
+        n[0] += 1
+        return bytes([n[0]]) * 1500
+
+    link.client.on_read("/9/0/2", read)
+    body, out = pieces(link, "/9/0/2", 2)
+    assert len(body) == 1500 and (len(set(body)) == 1 or len(set([m.all(ETAG)[0] for m in out])) > 1)
+    assert pieces(link, "/9/0/2", 2)[0] != body
+
+
+def test_an_instance_in_blocks():
+    link = opaque_client()
+    link.client.on_read("/3/0/10", lambda path, v: 42)
+    whole = link.server.request(GET, "/3/0", [(ACCEPT, TLV)]).payload
+    body, out = pieces(link, "/3/0", 0, TLV)
+    assert body == whole and len(out) > 3
+    whole, _ = pieces(link, "/9", None, TLV)
+    assert pieces(link, "/9", 1, TLV)[0] == whole and BIG in whole
+    whole, _ = pieces(link, "/3", None, LINK)
+    body, out = pieces(link, "/3", 1, LINK)
+    assert body == whole and len(out) > 2
+
+
+def test_an_instance_that_is_deleted_in_between():
+    link = opaque_client()
+    body, out = pieces(link, "/9/0/2", 2, each=lambda n: n == 2 and link.client.delete("/9/0"))
+    assert out[-1].code == 0x84
+
+
+def block1(link, path, body, szx=2, num=0, opts=(), code=PUT, ct=OPAQUE, size1=True, stop=None, token=None):
+    """Writes block by block: the codes, and the last answer."""
+    s = link.server
+    codes = []
+    size = 16 << szx
+    while True:
+        piece = body[num * size : num * size + size]
+        more = (num + 1) * size < len(body)
+        o = [(FORMAT, ct), (BLOCK1, num << 4 | more << 3 | szx)]
+        if size1 and not num:
+            o.append((SIZE1, len(body)))
+        m = s.request(code, path, list(opts) + o, piece)
+        codes.append(m.code)
+        if m.code != 0x5F:
+            return codes, m
+        assert more and m.opt(BLOCK1) >> 4 == num
+        new = m.opt(BLOCK1) & 7
+        if new < szx:
+            num = (num + 1 << szx - new) - 1
+            szx = new
+            size = 16 << szx
+        num += 1
+        if stop == num:
+            return codes, m
+
+
+def test_write_in_blocks():
+    link = opaque_client()
+    for szx in (0, 2, 5, 6):
+        new = BIG[szx : szx + 1500]
+        codes, m = block1(link, "/9/0/2", new, szx)
+        assert codes[-1] == 0x44 and set(codes[:-1]) == {0x5F}, codes
+        assert m.opt(BLOCK1) is not None and m.opt(BLOCK1) >> 4 == len(codes) - 1
+        assert link.client.get("/9/0/2") == new
+    # a transfer of one block
+    codes, m = block1(link, "/9/0/2", b"short", 2)
+    assert codes == [0x44] and link.client.get("/9/0/2") == b"short"
+    assert block1(link, "/9/0/0", b"z" * 300, 1, ct=TEXT)[0][-1] == 0x44
+    assert link.client.get("/9/0/0") == "z" * 300
+    assert block1(link, "/9/0", b"\xc8\x00\x50" + b"t" * 80, 1, ct=TLV, code=POST)[0][-1] == 0x44
+    assert link.client.get("/9/0/0") == "t" * 80
+
+
+def test_nothing_is_written_before_the_end():
+    link = opaque_client()
+    block1(link, "/9/0/2", bytes(1000), 2, stop=10)
+    assert link.client.get("/9/0/2") == BIG
+    # and an execute happens at the end, once
+    calls = []
+    link.client.on_exec("/9/0/3", lambda path, args: calls.append(bytes(args)))
+    args = b"0='" + b"a" * 200 + b"'"
+    codes, _ = block1(link, "/9/0/3", args, 2, code=POST, ct=TEXT)
+    assert codes[-1] == 0x44 and calls == [args]
+
+
+def test_incomplete():
+    link = opaque_client()
+    s = link.server
+    # the beginning never came
+    assert block1(link, "/9/0/2", bytes(600), 2, num=3)[0] == [0x88]
+    # a block is missing
+    block1(link, "/9/0/2", bytes(600), 2, stop=2)
+    assert block1(link, "/9/0/2", bytes(600), 2, num=4)[0] == [0x88]
+    assert link.client.get("/9/0/2") == BIG
+    # after a gap of minutes the beginning is forgotten
+    block1(link, "/9/0/2", bytes(600), 2, stop=2)
+    link.run(300)
+    assert block1(link, "/9/0/2", bytes(600), 2, num=2)[0] == [0x88]
+    # a block of another size than it says
+    assert s.put("/9/0/2", b"x" * 20, OPAQUE, (BLOCK1, 8)).code == 0x80
+    assert s.put("/9/0/2", b"x" * 16, OPAQUE, (BLOCK1, 15)).code == 0x80
+
+
+def test_begun_anew():
+    link = opaque_client()
+    block1(link, "/9/0/2", b"\x01" * 600, 2, stop=3)
+    assert block1(link, "/9/0/2", b"\x02" * 300, 2)[0][-1] == 0x44
+    assert link.client.get("/9/0/2") == b"\x02" * 300
+
+
+def test_a_block_that_comes_twice():
+    link = opaque_client()
+    s = link.server
+    link.fault = lambda peer, d, to_client: (0, 3)  # every datagram twice
+    codes, m = block1(link, "/9/0/2", b"\x03" * 600, 2)
+    link.run(1)
+    assert codes[-1] == 0x44 and link.client.get("/9/0/2") == b"\x03" * 600
+
+
+def test_too_large():
+    link = opaque_client()
+    s = link.server
+    # by its announced size, with a hint of what is possible
+    m = s.put("/9/0/2", b"x" * 16, OPAQUE, (BLOCK1, 8), (SIZE1, 10000000))
+    assert m.code == 0x8D and 1000 < m.opt(SIZE1) < 10000000
+    # and by growing
+    codes, m = block1(link, "/9/0/2", bytes(20000), 5, size1=False)
+    assert codes[-1] == 0x8D and m.opt(SIZE1) and len(codes) > 3
+    assert link.client.get("/9/0/2") == BIG
+    assert block1(link, "/9/0/2", b"fits" * 20, 2)[0][-1] == 0x44
+
+
+def test_two_writers_do_not_mix():
+    link = opaque_client()
+    s = link.server
+    a = b"\x01" * 200
+    b = b"b" * 200
+    for k in range(4):
+        more = 8 if k < 3 else 0
+        m = s.put("/9/0/2", a[k * 64 : k * 64 + 64], OPAQUE, (BLOCK1, k << 4 | more | 2))
+        n = s.put("/9/0/0", b[k * 64 : k * 64 + 64], TEXT, (BLOCK1, k << 4 | more | 2))
+        assert m.code == n.code == (0x5F if more else 0x44)
+    assert link.client.get("/9/0/2") == a and link.client.get("/9/0/0") == "b" * 200
+
+
+def test_transfers_are_bounded():
+    link = opaque_client()
+    s = link.server
+    link.client.create("/9/1")
+    used = []
+    for turn in range(3):
+        for k in range(60):
+            s.put("/%d/%d/2" % (9, k), bytes(512), OPAQUE, (BLOCK1, 8 | 5), (QUERY, "pmin=%d" % k))
+            s.heard = s.heard[-3:]
+        gc.collect()
+        used.append(gc.mem_alloc())
+    assert used[2] - used[1] < 2000, used
+
+
+def test_refused_writes_in_blocks():
+    link = opaque_client()
+    s = link.server
+    # refused at the end at the latest, and nothing is changed
+    assert block1(link, "/3/0/0", b"x" * 200, 2, ct=TEXT)[0][-1] == 0x85
+    assert block1(link, "/9/7/2", b"x" * 200, 2)[0][-1] == 0x84
+    assert block1(link, "/0/0/0", b"x" * 200, 2, ct=TEXT)[0][-1] == 0x81
+    assert block1(link, "/9/0/2", b"x" * 200, 2, ct=9999)[0][-1] == 0x8F
+    assert link.client.get("/3/0/0") == "MicroPython" and link.client.get("/9/0/2") == BIG
+
+
+def test_streaming():
+    link = opaque_client()
+    link.client.set("/9/0/2", None)
+    link.client.set("/9/0/2", b"")
+    seen = []
+    total = [0]
+
+    def take(offset, data, more):
+        assert offset == total[0] and isinstance(bytes(data), bytes)
+        total[0] += len(data)
+        seen.append(bool(more))
+
+    link.client.on_stream("/9/0/2", take)
+    body = bytes(100000)
+    gc.collect()
+    s = link.server
+    peak = 0
+    start = gc.mem_alloc()
+    for num in range(196):
+        more = 8 if num < 195 else 0
+        m = s.put("/9/0/2", body[num * 512 : num * 512 + 512], OPAQUE, (BLOCK1, num << 4 | more | 5))
+        assert m.code == (0x5F if more else 0x44)
+        s.heard = []
+        if num % 20 == 0:
+            gc.collect()
+            peak = max(peak, gc.mem_alloc() - start)
+    assert total[0] == 100000 and seen == [True] * 195 + [False]
+    assert peak < 8000, peak
+    # one that is small enough for one message
+    total[0] = 0
+    assert s.put("/9/0/2", b"small", OPAQUE).code == 0x44 and total[0] == 5
+    # the application refuses
+    link.client.on_stream("/9/0/2", lambda offset, data, more: 0xA0)
+    assert s.put("/9/0/2", b"small", OPAQUE).code == 0xA0
+    assert block1(link, "/9/0/2", b"x" * 200, 2)[0][-1] == 0xA0
+
+
+def test_a_stream_that_raises():
+    link = opaque_client()
+
+    def bad(offset, data, more):
+        raise RuntimeError("full")
+
+    link.client.on_stream("/9/0/2", bad)
+    assert link.server.put("/9/0/2", b"small", OPAQUE).code == 0xA0
+    assert block1(link, "/9/0/2", b"x" * 200, 2)[0][-1] == 0xA0
+    assert link.client.stat() == 2
+
+
+class Upload:
+    """A server that takes a registration in blocks, and says how."""
+
+    def __init__(self, link, szx=None, fail=None):
+        self.s = link.server
+        self.szx = szx
+        self.fail = fail
+        self.body = b""
+        self.blocks = []
+        self.s.reply = self.reply
+
+    def reply(self, m):
+        b1 = m.opt(BLOCK1)
+        if m.path() != "/rd":
+            return self.s.accept(m)
+        if b1 is None:
+            self.body = m.payload
+            return self.s.accept(m)
+        num, more, szx = b1 >> 4, b1 & 8, b1 & 7
+        self.blocks.append((num, bool(more), szx, m.opt(SIZE1), len(m.payload)))
+        if self.szx is not None and szx > self.szx:
+            if self.fail:
+                return 0x8D, [(BLOCK1, num << 4 | more | self.szx), (SIZE1, 100)], b""
+            szx = self.szx
+        if not num:
+            self.body = b""
+        assert len(self.body) == num * (16 << (b1 & 7)), self.blocks
+        self.body += m.payload
+        if more:
+            return 0x5F, [(BLOCK1, num << 4 | 8 | szx)], b""
+        return 0x41, [(LOCATION, "rd"), (LOCATION, "7"), (BLOCK1, b1)], b""
+
+
+def many_instances(**options):
+    link = Link(start=False, **options)
+    link.client.objects(__import__("lwm2m.model_ipso", None, None, ("TABLE",)).TABLE)
+    for k in range(60):
+        link.client.create("/3303/%d" % k)
+    return link
+
+
+def links_of(body):
+    return set(body.split(b","))
+
+
+def test_registration_in_blocks():
+    for szx, fail in ((None, False), (2, False), (2, True)):
+        link = many_instances()
+        up = Upload(link, szx, fail)
+        link.client.start()
+        link.until("REGISTRATION_COMPLETE")
+        assert len(links_of(up.body) & set([b"</3303/%d>" % k for k in range(60)])) == 60, up.body
+        assert up.blocks[0][:4] == (0, True, 5, len(up.body)), up.blocks
+        assert up.blocks[-1][1] is False and sum([b[4] for b in up.blocks[1:]]) <= len(up.body)
+        if szx:
+            assert set([b[2] for b in up.blocks[1:]]) == {2}, up.blocks
+        # the query and the path are in each block, the token may differ
+        qs = set([tuple(m.query()) for m in link.server.requests])
+        assert len(qs) == 1
+
+
+def test_registration_in_blocks_refused():
+    link = many_instances(retry=False)
+    link.client.set("/1/0/17", 1)
+    s = link.server
+    s.reply = lambda m: (0x8D, (), b"")
+    link.client.start()
+    link.run(60)
+    assert "REGISTRATION_FAILURE" in link.names() and len(s.requests) <= 2
+
+
+def test_long_notifications():
+    link = opaque_client()
+    s = link.server
+    t = s.observe("/9/0/2", OPAQUE)
+    token = t.token
+    assert t.opt(OBSERVE) is not None and t.opt(BLOCK2) == 8 | 5
+    s.attributes("/9/0/2", "pmin=0")
+    link.client.set("/9/0/2", bytes(1200))
+    link.run(2)
+    note = s.notes(token)[-1]
+    # the first block is pushed, the others are fetched without Observe (RFC 7959 3.4)
+    assert note.opt(BLOCK2) == 8 | 5 and len(note.payload) == 512
+    rest, out = pieces(link, "/9/0/2", 5, num=1)
+    assert note.payload + rest == bytes(1200)
+    assert len(link.client.observations()) == 1
+    assert out[0].all(ETAG) == note.all(ETAG)
+
+
+def test_ends_of_the_world():
+    # block numbers at the limits: an answer, no exception
+    link = opaque_client()
+    s = link.server
+    for b in (0xFFFFFF, 0xFFFFF8, 0xFFFFF6, 0xFFFFFE, 0x7, 0xF, 0x10, 0x1E):
+        assert s.request(GET, "/9/0/2", [(BLOCK2, b), (ACCEPT, OPAQUE)]).code
+        assert s.put("/9/0/2", b"x" * 16, OPAQUE, (BLOCK1, b)).code
+        assert s.post("/9/0/3", b"", None, (BLOCK1, b)).code
+    assert link.client.stat() == 2

@@ -1,0 +1,146 @@
+# The data tree: paths, tables, values, changes, hooks
+# SPDX-License-Identifier: MIT
+from codec import *
+from link import raises, refused
+from lwm2m.model import TABLE
+from lwm2m.model_ipso import TABLE as IPSO
+from lwm2m.model_standard import TABLE as STANDARD
+from lwm2m.tree import EXEC, LATER, READ, VALIDATE, Tree, join, native, split
+
+
+def test_split_and_join():
+    for path, ids in (
+        ("/", [-1] * 4),
+        ("/3", [3, -1, -1, -1]),
+        ("3/0", [3, 0, -1, -1]),
+        ("/3/0/13", [3, 0, 13, -1]),
+        ("/65534/65534/65534/65534", [65534] * 4),
+    ):
+        assert list(split(path)) == ids, path
+        assert join(*ids) == ("" if path == "/" else "/" + path.strip("/"))
+    for path in ("/3/x", "/-1", "/3//0", "/65536", "/1/2/3/4/5", "/ 3", "/3.0", "x"):
+        assert raises(ValueError, split, path), path
+
+
+def each(t):
+    """The rows of all tables, read one after the other: (object, flags, versions, [(id, access, type)])."""
+    for table in t.tables:
+        p = 0
+        while p < len(table):
+            o = table[p] << 8 | table[p + 1]
+            rows = [tuple(table[q : q + 4]) for q in range(p + 8, p + 8 + 4 * table[p + 3], 4)]
+            yield o, table[p + 2], table[p + 4 : p + 7], [(a << 8 | b, c, d) for a, b, c, d in rows]
+            p += 8 + 4 * table[p + 3]
+        assert p == len(table)
+
+
+def test_look_up():
+    t = tree(IPSO, STANDARD)
+    seen = 0
+    for o, flags, versions, rows in each(t):
+        assert t.find(o) == flags
+        for level in range(3):
+            t.level = level
+            assert t.version(o) == versions[level]
+        last = -1
+        for r, access, kind in rows:
+            assert r > last, "not sorted"
+            last = r
+            assert t.row(o, r) == access << 8 | kind, (o, r)
+            assert t.row(o, r + 1) == 0 or r + 1 in [x[0] for x in rows]
+            seen += 1
+        assert t.row(o, 65535) == t.row(o, 60000) == 0
+    assert seen > 150
+    for o in (9999, 65535, 256, 0x300):
+        assert t.find(o) == -1 and t.row(o, 0) == 0
+    assert t.find(3) == 2 and t.find(1) == 3
+
+
+def test_changes():
+    told = []
+    t = Tree(lambda o, i, r: told.append((o, i, r)))
+    t.tables = [TABLE, ALL]
+    t.create(1000, 4)
+    t.put(1000, 4, 2, -1, 5)
+    t.put(1000, 4, 2, -1, 5)  # no change
+    t.put(1000, 4, 2, -1, 6)
+    t.put(1000, 4, 4, -1, True)
+    t.put(1000, 4, 12, 3, 1)
+    t.put(1000, 4, 12, 3, 1)
+    t.put(1000, 4, 12, 3, None)
+    t.put(1000, 4, 2, -1, None)
+    t.delete(1000, 4)
+    assert told == [
+        (1000, 4, -1),
+        (1000, 4, 2),
+        (1000, 4, 2),
+        (1000, 4, 4),
+        (1000, 4, 12),
+        (1000, 4, 12),
+        (1000, 4, 2),
+        (1000, 4, -1),
+    ], told
+    assert t.get(1000, 4, 2) is None and t.get(7, 7, 7) is None
+
+
+def test_walk():
+    t = tree()
+    for r in (300, 301, 1, 12, 5):
+        t.inst[1000][0][r] = {0: 1} if r == 12 else b"x"
+    out = []
+    t.resources(1000, 0, lambda arg, o, i, r, kind, v: out.append((arg, o, i, r, kind, v)), "arg")
+    assert [x[3] for x in out] == [1, 5, 12, 300, 301]
+    assert out[2] == ("arg", 1000, 0, 12, INTEGER, {0: 1})
+    t.inst[1000].update({9: {}, 5: {}, 12: {}})
+    assert list(t.instances(1000)) == [0, 1, 5, 9, 12] and list(t.instances(77)) == []
+
+
+def test_hooks():
+    t = tree()
+    t.inst[1000][0][2] = 5
+    t.hooks[1000] = [
+        (READ, 0, 2, lambda path, v: v + 1),
+        (READ, -1, 1, lambda path, v: path),
+        (READ, 0, 3, lambda path, v: "no float"),
+        (READ, 0, 5, lambda path, v: 1 // 0),
+        (EXEC, 0, 40, lambda path, args: 0x85),
+        (EXEC, 1, 40, lambda path, args: None),
+        (VALIDATE, 0, 2, lambda path, v: v < 10),
+        (READ, 1, 2, lambda path, v: LATER),
+    ]
+    assert t.read(1000, 0, 2) == 6 and t.get(1000, 0, 2) == 5
+    assert t.read(1000, 1, 1) == b"/1000/1/1"
+    assert refused(t.read, 1000, 0, 5) == 0xA0
+    assert refused(t.ask, EXEC, 1000, 0, 40, b"") == 0x85
+    assert t.ask(EXEC, 1000, 1, 40, b"")
+    assert not t.ask(EXEC, 1000, 1, 41, b"")
+    assert refused(t.ask, VALIDATE, 1000, 0, 2, 10) == 0x80
+    assert t.ask(VALIDATE, 1000, 0, 2, 9)
+    assert refused(t.read, 1000, 1, 2) == 0
+    # a wrong type from the application is its failure, not a crash
+    assert refused(t.read, 1000, 0, 3) == 0xA0
+
+
+def test_native():
+    for kind, v, shown in (
+        (STRING, b"x", "x"),
+        (CORELNK, b"</1>", "</1>"),
+        (OPAQUE, b"x", b"x"),
+        (OBJLNK, 3 << 16 | 1, (3, 1)),
+        (INTEGER, 5, 5),
+        (BOOLEAN, True, True),
+        (STRING, None, None),
+        (STRING, {1: b"a"}, {1: "a"}),
+    ):
+        assert native(kind, v) == shown
+
+
+def test_versions_of_objects():
+    # objects 1 and 5 show the resources of the version that is registered
+    t = tree()
+    for level, ids in ((0, [0, 1, 2]), (1, [0, 1, 2, 16]), (2, [0, 1, 2, 16, 26])):
+        t.level = level
+        t.inst[1] = {0: {0: 1, 1: 2, 2: 3, 16: True, 26: 4}}
+        out = []
+        t.resources(1, 0, lambda arg, o, i, r, kind, v: out.append(r), None)
+        assert out == ids, (level, out)
