@@ -226,7 +226,14 @@ async def test_exit_codes_and_errors():
 async def test_key_stays_hidden():
     async with Shell() as shell:
         await shell.good(f"write 0/0/5 -s {KEY}")
-        for command in ("read 0/0/5", "read 0/0/5 -s", "read 0/0/5 -crc32", "ls", "ls 0/0", "help"):
+        for command in (
+            "read 0/0/5",
+            "read 0/0/5 -s",
+            "read 0/0/5 -crc32",
+            "ls",
+            "ls 0/0",
+            "help",
+        ):
             await shell.obey(command)
         status, rest = await shell.end()
         said = "\n".join(shell.seen + rest)

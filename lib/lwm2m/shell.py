@@ -13,23 +13,12 @@ from .tree import CORELNK, FLOAT, OBJLNK, OPAQUE, STRING, CoapError, join, split
 _HELP = """\
 read PATH [-x|-s|-b|-uN|-sN|-f|-t|-crc32]
 write PATH [-s|-b|-uN|-sN|-f|-t|-x] VALUE
-create PATH
-delete PATH
-exec PATH [PARAM]
-send PATH...
-start EP [-b 0|1]
-stop [-f]
-update
-pause
-resume
-lock
-unlock
-obs
-ls [PATH]
-cache PATH N
-retval
-exit
--x hex (read), -s text (write), -b 1 or 0, -uN -sN integer of N bits, -f float, -t time"""
+  -x hex, -s text, -b 1 or 0, -uN -sN integer of N bits, -f float, -t time
+create PATH, delete PATH, exec PATH [PARAM]
+send PATH..., cache PATH N, obs, ls [PATH]
+start EP [-b 0|1], stop [-f], update
+pause, resume, lock, unlock
+retval, help, exit"""
 
 # what fresh() sets up, as far as this image has it
 _OBJECTS = "access binary connmon connstat firmware light location portfolio sensor timer"
@@ -97,9 +86,13 @@ def raw(t, v):
     if not isinstance(v, (int, bool)):
         return v
     n = 4 if t == OBJLNK else 1
-    while n < 8 and not -1 <= v >> 8 * n - 1 <= 0 and t != OBJLNK:
+    while t != OBJLNK and n < 8 and not -1 <= v >> 8 * n - 1 <= 0:
         n *= 2
-    return bytes([v >> 8 * k & 255 for k in range(n - 1, -1, -1)])
+    return (v & (1 << 8 * n) - 1).to_bytes(n, "big")
+
+
+def sent(code):
+    print("event SEND", code if code < 0 else "%d.%02d" % (code >> 5, code & 31))
 
 
 class Shell:
@@ -194,27 +187,26 @@ class Shell:
             if o == 1:
                 t.inst[1][i] = {1: c.lifetime, 6: True, 7: c.binding.encode()}
 
+    def line(self, path, o, i, r, t, v):
+        for ri in sorted(v) if isinstance(v, dict) else (-1,):
+            x = v if ri < 0 else v[ri]
+            print(join(o, i, r, ri)[1:], ":", "OPAQUE(%d)" % len(x) if t == OPAQUE else text(t, x))
+
     def ls(self, path="/"):
         o, i, r, ri = split(path)
         t = self.tree
         if r >= 0:
             return self.read(path, "-s")
-        if o >= 0 and o not in t.inst or i >= 0 and i not in t.inst[o]:
-            return _ENOENT
         for p in sorted(t.inst) if o < 0 else (o,):
-            if not t.inst[p]:
+            d = t.inst[p]
+            if not d:
                 print(p)
-            for q in sorted(t.inst[p]) if i < 0 else (i,):
-                t.find(p)
-                for x in [t.t[k : k + 4] for k in range(t.p, t.p + 4 * t.n, 4)]:
-                    r = x[0] << 8 | x[1]
-                    v = t.read(p, q, r)
-                    if v is not None:
-                        for ri in sorted(v) if isinstance(v, dict) else (-1,):
-                            y = v if ri < 0 else v[ri]
-                            k = x[3] & 15
-                            y = "OPAQUE(%d)" % len(y) if k == OPAQUE else text(k, y)
-                            print(join(p, q, r, ri)[1:], ":", y)
+            for q in sorted(d) if i < 0 else (i,):
+                # object 0 has nothing to be read
+                if not p:
+                    print(join(p, q)[1:])
+                d[q]
+                t.resources(p, q, self.line, path)
 
     def do(self, name, a):
         c = self.client
@@ -230,7 +222,8 @@ class Shell:
                 return _EINVAL
             c.exec(a[0], "".join(a[1:]).encode())
         elif name == "send":
-            c.send(*a)
+            if not c.send(a, sent):
+                return _EPERM
         elif name == "start":
             if a[1:2] not in ([], ["-b"]):
                 return _EINVAL
@@ -270,7 +263,9 @@ class Shell:
                 return print("retval", self.code)
             code = self.do(a[0], a[1:]) or 0
         except CoapError as e:
-            code = {0: 0, 0x80: _EINVAL, 0x81: _EACCES, 0x84: _ENOENT, 0x85: _EPERM}.get(e.args[0], _EIO)
+            code = {0: 0, 0x80: _EINVAL, 0x81: _EACCES, 0x84: _ENOENT, 0x85: _EPERM}.get(
+                e.args[0], _EIO
+            )
         except KeyError:
             code = _ENOENT
         except OSError as e:
@@ -309,7 +304,8 @@ class Shell:
         while self.locked:
             self.obey("unlock")
         c.resume()
-        c.stop()
+        if c.active():
+            c.stop()
         t = _FAREWELL
         while t and c.active():
             t -= 1

@@ -33,7 +33,7 @@ def main() -> int:
     for size in SIZES:
         ours = measure("record", "PSK-AES128-CCM8", size)
         native = measure("native", "PSK-AES128-GCM-SHA256", size)
-        for what in ("handshake", "seal", "open"):
+        for what in ("handshake", "seal", "open", "send"):
             ratio = ours[what] / native[what]
             name = what if what == "handshake" else f"{what} {size} bytes"
             print(f"  {name:24} {ours[what]:10.1f} {native[what]:8.1f} {ratio:8.2f}")

@@ -114,17 +114,6 @@ def send(paths):
     return client.send(paths, done=lambda *args: say(event="sent", args=pack(args)))
 
 
-def has(name):
-    return hasattr(Client, name)
-
-
-def formats(numbers):
-    """Those of the Content-Formats that this client has."""
-    from lwm2m.formats import find
-
-    return [n for n in numbers if find(n)]
-
-
 def value(path):
     return pack(client.get(path))
 
@@ -135,8 +124,6 @@ own = {
     "hook": hook,
     "locked": locked,
     "send": send,
-    "formats": formats,
-    "has": has,
     "get": value,
 }
 

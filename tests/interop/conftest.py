@@ -11,7 +11,7 @@ import sys
 
 import pytest
 from device import ROOT, Device
-from leshan import JSON, SENML_CBOR, SENML_JSON, Bootstrap, Leshan, missing
+from leshan import Bootstrap, Leshan, missing
 
 SERVERS = {"leshan", "bootstrap", "node"}
 RESULTS = ROOT / "build" / "interop.json"
@@ -125,48 +125,10 @@ def register(request, power, leshan, endpoint):
             print(f"{each.direction:3} {each.type} {each.code} {each.options} {each.bytes}")
 
 
-@pytest.fixture(scope="session")
-def parts():
-    """What the client has beyond LwM2M 1.0: a set of "senml", "json", "send"."""
-    with Device() as probe:
-        formats = probe.formats([SENML_JSON, SENML_CBOR, JSON])
-        found = {"send"} if probe.has("send") else set()
-    if {SENML_JSON, SENML_CBOR} <= set(formats):
-        found.add("senml")
-    if JSON in formats:
-        found.add("json")
-    return found
-
-
 @pytest.fixture
-def need(parts):
-    """need("send") skips the test where the client has no such part."""
-
-    def check(part):
-        if part not in parts:
-            pytest.skip(f"the client has no {part}")
-
-    return check
-
-
-@pytest.fixture
-def register11(need, register):
-    """As `register`, for LwM2M 1.1; skips where the client has no part for it."""
-    need("senml")
+def register11(register):
+    """As `register`, for LwM2M 1.1."""
     return functools.partial(register, version="1.1")
-
-
-@pytest.fixture
-def composite11(register11):
-    """As `register11`; skips where the client knows no FETCH."""
-
-    def start(**kw):
-        device, peer = register11(**kw)
-        if peer.coap("FETCH", "/").code == "4.05":
-            pytest.skip("the client has no composite operations")
-        return device, peer
-
-    return start
 
 
 _FAILED = pytest.StashKey[bool]()

@@ -380,6 +380,7 @@ class Peer:
         return self.request("read-composite", paths=paths, **kw)
 
     def write_composite(self, values, **kw):
+        """{path: value}; types={path: "STRING"} where Leshan has no definition for what was registered."""
         return self.request("write-composite", values=values, **kw)
 
     def observe_composite(self, paths, **kw):

@@ -6,9 +6,8 @@ from test_leshan_bootstrap import SSID, account, answers, begin, closed_port
 
 
 @pytest.fixture
-def bootstrapped(need, power, leshan, bootstrap, endpoint):
+def bootstrapped(power, leshan, bootstrap, endpoint):
     """A device of version 1.1 that the bootstrap server has configured: (device, server's side, its answers)."""
-    need("senml")
 
     def start(**config):
         bootstrap.configure(endpoint, **{**account(bootstrap, leshan, 77), **config})
@@ -55,8 +54,7 @@ def test_int11_6_bootstrap_sequence(register11, bootstrap, endpoint):
     assert device.get("/0/7/0") == bootstrap.uri
 
 
-def test_int11_7_fallback_to_bootstrap(need, power, leshan, bootstrap, endpoint):
-    need("senml")
+def test_int11_7_fallback_to_bootstrap(power, leshan, bootstrap, endpoint):
     bootstrap.configure(endpoint, **account(bootstrap, leshan, 70))
     device = power()
     device.new(

@@ -11,22 +11,13 @@ VALUE = "/3303/0/5700"
 PATHS = [VALUE, "/3/0/9"]
 
 
-def prepare(device, peer):
-    for path in ("/3303", "/3/0/9"):
-        peer.attributes(path, pmin=0, pmax=60)
-    return device, peer
-
-
 @pytest.fixture
 def sensor11(register11):
     """A registered device with a temperature and a battery: (device, server's side)."""
-    return prepare(*register11(values={VALUE: 20.0, "/3/0/9": 90}))
-
-
-@pytest.fixture
-def composite(composite11):
-    """The same, with composite operations."""
-    return prepare(*composite11(values={VALUE: 20.0, "/3/0/9": 90}))
+    device, peer = register11(values={VALUE: 20.0, "/3/0/9": 90})
+    for path in ("/3303", "/3/0/9"):
+        peer.attributes(path, pmin=0, pmax=60)
+    return device, peer
 
 
 def unobserved(device):
@@ -66,8 +57,8 @@ def test_int11_303_cancel_by_observe(sensor11):
 
 
 @pytest.mark.parametrize("format", [SENML_JSON, SENML_CBOR])
-def test_int11_304_observe_composite(composite, format):
-    device, peer = composite
+def test_int11_304_observe_composite(sensor11, format):
+    device, peer = sensor11
     observed = peer.observe_composite(PATHS, pathformat=format, nodeformat=format)
     assert (observed.code, observed.content) == ("2.05", {VALUE: 20.0, "/3/0/9": 90})
     device.set("/3/0/9", 89)
@@ -75,8 +66,8 @@ def test_int11_304_observe_composite(composite, format):
     assert (notified.format, notified.content) == (format, {VALUE: 20.0, "/3/0/9": 89})
 
 
-def test_int11_305_cancel_composite(composite):
-    device, peer = composite
+def test_int11_305_cancel_composite(sensor11):
+    device, peer = sensor11
     observed = peer.observe_composite(PATHS)
     assert peer.cancel(observed.observation, active=True).code == "2.05"
     assert not device.observations()
@@ -86,8 +77,7 @@ def test_int11_305_cancel_composite(composite):
     unobserved(device)
 
 
-def test_int11_306_send(need, sensor11):
-    need("send")
+def test_int11_306_send(sensor11):
     device, peer = sensor11
     device.send(PATHS)
     sent = peer.wait("send")
@@ -96,8 +86,7 @@ def test_int11_306_send(need, sensor11):
     device.wait("sent")
 
 
-def test_int11_307_muting_send(need, sensor11):
-    need("send")
+def test_int11_307_muting_send(sensor11):
     device, peer = sensor11
     assert peer.write("/1/0/23", True, "TEXT").code == "2.04"
     with contextlib.suppress(DeviceError):
@@ -108,8 +97,8 @@ def test_int11_307_muting_send(need, sensor11):
     assert peer.wait("send").content == {VALUE: 20.0, "/3/0/9": 90}
 
 
-def test_int11_308_composite_and_create(composite):
-    device, peer = composite
+def test_int11_308_composite_and_create(sensor11):
+    device, peer = sensor11
     observed = peer.observe_composite(["/3303", "/3/0/9"])
     assert set(observed.content) >= {VALUE, "/3/0/9"}
     device.create("/3303/5")
@@ -118,8 +107,8 @@ def test_int11_308_composite_and_create(composite):
         pass
 
 
-def test_int11_309_composite_and_delete(composite):
-    device, peer = composite
+def test_int11_309_composite_and_delete(sensor11):
+    device, peer = sensor11
     device.create("/3303/5")
     device.set("/3303/5/5700", 1.5)
     observed = peer.observe_composite(["/3303/5/5700", "/3/0/9"])
@@ -128,8 +117,8 @@ def test_int11_309_composite_and_delete(composite):
     assert peer.wait("notification").content == {"/3/0/9": 90}
 
 
-def test_int11_310_composite_and_modification(composite):
-    device, peer = composite
+def test_int11_310_composite_and_modification(sensor11):
+    device, peer = sensor11
     peer.attributes(VALUE, pmin=1, pmax=60)
     peer.observe_composite(PATHS)
     device.locked([[VALUE, 25.0], ["/3/0/9", 80]])
@@ -137,8 +126,7 @@ def test_int11_310_composite_and_modification(composite):
     peer.silent("notification", 0.5)
 
 
-def test_int11_311_send_command(need, sensor11):
-    need("send")
+def test_int11_311_send_command(sensor11):
     device, peer = sensor11
     device.send(["/3/0"])
     content = peer.wait("send").content

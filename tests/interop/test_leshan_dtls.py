@@ -1,11 +1,17 @@
 # DTLS with Leshan's servers: pre-shared keys, Connection ID, sleep, resumption, a bad line, certificates
 # SPDX-License-Identifier: MIT
 import contextlib
+import datetime
 import time
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from device import pack
-from leshan import TLV, Leshan
+from leshan import TLV, Bootstrap, Leshan, missing
 from tap import CLIENT_HELLO, KEY_EXCHANGE, Tap
 from test_leshan_bootstrap import SSID, answers
 
@@ -45,7 +51,7 @@ def secure(power, leshan, endpoint):
     """A client with a key: secure(uri, server=leshan, values={path: value}, **options of Client) gives (device,
     server's side). With known=True the server has the key already, and nothing is awaited."""
 
-    def start(uri, server=leshan, known=False, values=None, **kw):
+    def start(uri, server=leshan, known=False, values=None, within=15, **kw):
         account = (
             {"identity": "id-" + endpoint, "key": pack(key_of(endpoint))}
             if known
@@ -59,8 +65,8 @@ def secure(power, leshan, endpoint):
         device.start()
         peer = server.peer(endpoint)
         if not known:
-            peer.registered = peer.wait("registered", 15)
-            device.wait("REGISTRATION_COMPLETE")
+            peer.registered = peer.wait("registered", within)
+            device.wait("REGISTRATION_COMPLETE", within)
         return device, peer
 
     return start
@@ -194,6 +200,7 @@ def test_deep_sleep_wakes_by_connection_id(tap, secure, tmp_path):
     for _ in range(3):
         device.update()
         peer.wait("updated")
+        device.wait("REG_UPDATE_COMPLETE")
     sent = line.seen[-1].seq
     device.power_off()
     line.clear()
@@ -201,11 +208,11 @@ def test_deep_sleep_wakes_by_connection_id(tap, secure, tmp_path):
     device, peer = secure(line.uri, known=True, store=str(tmp_path), version="1.0")
     updated = peer.wait("updated")
     peer.silent("registered", 0)
+    device.wait("REGISTRATION_COMPLETE")
+    device.wait("REG_UPDATE_COMPLETE")
     # Nothing but the Update and its answer, and no number for a second time.
     assert [each.type for each in line.seen] == [25, 23]
     assert line.seen[0].seq > sent
-    device.wait("REGISTRATION_COMPLETE")
-    device.wait("REG_UPDATE_COMPLETE")
     assert "REGISTRATION" not in device.events()
     assert updated.changes == {"lifetime": None, "binding": None, "links": None}
     assert device.stat() == 2
@@ -372,6 +379,15 @@ def test_server_lost_the_session_silently(leshan, tap, secure, tmp_path, endpoin
     assert line.count(KEY_EXCHANGE) == 1
 
 
+def test_blocks(leshan, secure):
+    """What does not fit into one record."""
+    device, peer = secure(leshan.secure_uri)
+    text = "long " * 400
+    assert peer.write("/3/0/15", text).code == "2.04"
+    assert device.get("/3/0/15") == text
+    assert peer.read("/3/0/15").content == {"/3/0/15": text}
+
+
 def test_server_forgot_the_registration_alone(tap, secure):
     line = tap()
     device, peer = secure(line.uri)
@@ -387,7 +403,7 @@ def test_server_forgot_the_registration_alone(tap, secure):
 def test_bad_line(tap, secure, seed):
     """30 % of the datagrams lost and the rest out of order, in the handshake and behind it."""
     line = tap(loss=0.3, delay=0.05, seed=seed)
-    device, peer = secure(line.uri, ack_timeout=150, max_retransmit=6)
+    device, peer = secure(line.uri, within=60, ack_timeout=150, max_retransmit=6)
     line.loss, line.delay = 0, 0
     assert peer.read("/3/0/16").code == "2.05"
     assert line.lost
@@ -466,4 +482,141 @@ def test_bootstrap_with_a_wrong_key(power, leshan, bootstrap, endpoint):
     device.wait("SECURE_FAILURE", 10)
     bootstrap.wait("finished", 10, endpoint=endpoint)
     leshan.wait("registered", 10, endpoint=endpoint)
+    device.wait("REGISTRATION_COMPLETE")
+
+
+def issue(name, issuer=None):
+    """(certificate, key), issued by another such pair, or by itself as an authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer[0].subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=2))
+        .add_extension(x509.BasicConstraints(ca=not issuer, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    )
+    return builder.sign(issuer[1] if issuer else key, hashes.SHA256()), key
+
+
+def der(pair):
+    """A certificate and its key as object 0 holds them."""
+    cert, key = pair
+    return cert.public_bytes(Encoding.DER), key.private_bytes(
+        Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+    )
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return issue("authority")
+
+
+@pytest.fixture(scope="module")
+def files(authority, tmp_path_factory):
+    """Options of a server with a certificate for "localhost"."""
+    folder = tmp_path_factory.mktemp("x509")
+    cert, key = issue("localhost", authority)
+    files = {
+        "chain": cert.public_bytes(Encoding.PEM),
+        "key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        "trust": authority[0].public_bytes(Encoding.PEM),
+    }
+    for name, text in files.items():
+        (folder / name).write_bytes(text)
+    return {name: folder / name for name in files}
+
+
+@pytest.fixture(scope="module")
+def certified(files):
+    if missing():
+        pytest.skip("Leshan needs Java 17 and Maven")
+    with Leshan(cid=CID, **files) as server:
+        yield server
+
+
+@pytest.fixture
+def certified_bootstrap(files):
+    with Bootstrap(**files) as server:
+        yield server
+
+
+def with_certificate(power, server, endpoint, pair, trust, host="localhost", **kw):
+    """A device whose account for the server is one of security mode 2."""
+    device = power()
+    device.new(endpoint, f"coaps://{host}:{server.secure_port}", lifetime=60, **kw)
+    cert, key = der(pair)
+    for rid, value in ((2, 2), (3, cert), (4, trust), (5, key)):
+        device.set(f"/0/0/{rid}", value)
+    return device
+
+
+def test_x509(power, certified, authority, endpoint):
+    certified.request("security-add", endpoint=endpoint)
+    device = with_certificate(power, certified, endpoint, issue(endpoint, authority), der(authority)[0])
+    device.start()
+    registered = certified.wait("registered", 15, endpoint=endpoint)
+    assert registered.scheme == "coaps"
+    assert endpoint in registered.identity
+    device.wait("REGISTRATION_COMPLETE")
+    peer = certified.peer(endpoint)
+    assert peer.read("/3/0/16").code == "2.05"
+    device.update()
+    peer.wait("updated")
+    device.stop()
+    peer.wait("unregistered")
+
+
+@pytest.mark.parametrize("wrong", ["authority", "name", "own"])
+def test_x509_refused(power, certified, authority, endpoint, wrong):
+    certified.request("security-add", endpoint=endpoint)
+    mine = issue(endpoint, issue("another") if wrong == "own" else authority)
+    trust = der(issue("another") if wrong == "authority" else authority)[0]
+    host = "127.0.0.1" if wrong == "name" else "localhost"
+    device = with_certificate(power, certified, endpoint, mine, trust, host, ack_timeout=100, retry=False)
+    device.set("/1/0/17", 1)
+    device.start()
+    device.wait("SECURE_FAILURE", 10)
+    device.wait("NETWORK_ERROR")
+    certified.silent("registered", 0, endpoint=endpoint)
+
+
+def test_int_2_client_initiated_bootstrap_certificate(
+    power, certified, certified_bootstrap, authority, endpoint
+):
+    trust = der(authority)[0]
+    cert, key = der(issue(endpoint, authority))
+    mode = {"mode": "X509", "public": cert.hex(), "key": key.hex(), "server": trust.hex()}
+    for server in (certified, certified_bootstrap):
+        server.request("security-add", endpoint=endpoint)
+    certified_bootstrap.configure(
+        endpoint,
+        format=TLV,
+        delete=["/0", "/1"],
+        security={
+            0: {
+                "uri": f"coaps://localhost:{certified_bootstrap.secure_port}",
+                "bootstrap": True,
+                **mode,
+            },
+            1: {"uri": f"coaps://localhost:{certified.secure_port}", "ssid": SSID, **mode},
+        },
+        servers={0: {"ssid": SSID, "lifetime": 80}},
+    )
+    device = power()
+    device.new(endpoint, None, version="1.0")
+    uri = f"coaps://localhost:{certified_bootstrap.secure_port}"
+    for rid, value in ((0, uri), (1, True), (2, 2), (3, cert), (4, trust), (5, key)):
+        device.set(f"/0/0/{rid}", value)
+    device.start(bootstrap=True)
+    certified_bootstrap.wait("finished", 20, endpoint=endpoint)
+    registered = certified.wait("registered", 20, endpoint=endpoint)
+    assert registered.scheme == "coaps"
+    assert endpoint in registered.identity
+    assert registered.lifetime == 80
     device.wait("REGISTRATION_COMPLETE")

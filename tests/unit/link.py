@@ -256,9 +256,10 @@ class Link:
     """The client under test as `link.client`, its (first) server as `link.server`.
 
     `fault(peer, datagram, to_client)` may be set: it gives the delays in ms at which copies of a
-    datagram arrive, () is a loss. Keywords are options of the client; `start=False` leaves it alone."""
+    datagram arrive, () is a loss. Keywords are options of the client, unless `client` is one that is
+    there already; `start=False` leaves it alone."""
 
-    def __init__(self, uri="coap://server", start=True, name="dev", **options):
+    def __init__(self, uri="coap://server", start=True, name="dev", client=None, **options):
         self.ms = 0
         self.queue = []
         self.peers = {}
@@ -269,7 +270,8 @@ class Link:
         self.opened = 0
         self.base = _START
         options.setdefault("version", "1.0")
-        self.client = Client(name, uri, transport=self.transport, **options)
+        self.client = client or Client(name, uri, **options)
+        self.client.transport = self.transport
         self.client.event(self.happened)
         if uri:
             self.server = self.peer("server")

@@ -329,7 +329,9 @@ def test_connectivity_monitoring():
     x = link(connmon)
     assert text(x, "/4/0/0") == "41"
     x.client.set("/4/0/4", ["10.0.0.7", "fe80::1"])
-    assert x.server.get("/4/0/4", TLV).payload == b"\x88\x04\x14\x48\x00\x0810.0.0.7\x47\x01fe80::1"
+    assert (
+        x.server.get("/4/0/4", TLV).payload == b"\x88\x04\x14\x48\x00\x0810.0.0.7\x47\x01fe80::1"
+    )
 
 
 def test_portfolio():

@@ -284,7 +284,7 @@ class Secure:
                 if typ == 23:
                     if self.hs:
                         self.release()
-                    return m
+                    return bytes(m)  # its slices are kept, and compared
                 if typ == 22 and len(m) > 11:
                     if m[0] == 20 and self.hs:
                         # It did not get the last flight of a resumption.

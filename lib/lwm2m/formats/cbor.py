@@ -131,17 +131,19 @@ class Reader:
             n = self.item(0)
             if d[p] != 0x82 or not -99 < n < 99:
                 raise ValueError
-            return self.item(0) * 10.0**n
+            v = self.item(0)
+            return v * 10.0**n if n > 0 else v / 10.0**-n
         v = (b"", "", self, self)[m - 2]
         while self.more(n):
             n -= 1
-            if m < 4 and d[self.p] >> 5 != m:
-                raise ValueError
-            c = self.item(depth)
-            if m < 4:
-                v += c
-            elif m == 5:
+            if m > 3:
                 self.item(depth)
+                if m == 5:
+                    self.item(depth)
+            elif d[self.p] >> 5 == m:
+                v += self.item(0)
+            else:
+                raise ValueError
         return v
 
 

@@ -6,12 +6,21 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedReader;
+import java.io.FileInputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.KeyFactory;
+import java.security.PrivateKey;
+import java.security.cert.CertificateFactory;
+import java.security.cert.X509Certificate;
+import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Base64;
 import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
@@ -56,10 +65,10 @@ import org.eclipse.leshan.server.security.SecurityInfo;
 
 /**
  * Options, each with a value: --coap PORT, --coaps PORT (0, the default, takes a free one), --host ADDRESS,
- * --cid LENGTH (none without it).
+ * --cid LENGTH (none without it), --chain, --key and --trust (PEM files).
  *
- * Operations: config (endpoint, config), remove (endpoint), security-add (endpoint, identity, key as hex),
- * security-remove. A config's "before" lists requests that go first: {"op": "delete|discover|read", "path"}.
+ * Operations: config (endpoint, config), remove (endpoint), security-add (endpoint, and for a pre-shared key
+ * identity, key as hex), security-remove. A config's "before" lists requests that go first: {"op": "delete|discover|read", "path"}.
  * A configuration is taken as it is, so that a test can hand out an inconsistent one.
  */
 public final class InteropBootstrap {
@@ -83,7 +92,7 @@ public final class InteropBootstrap {
         new InteropBootstrap(options).serve();
     }
 
-    private InteropBootstrap(Map<String, String> options) {
+    private InteropBootstrap(Map<String, String> options) throws Exception {
         String host = options.getOrDefault("--host", "127.0.0.1");
         Configuration configuration = LeshanBootstrapServerBuilder.createDefaultCoapConfiguration();
         configuration.set(DtlsConfig.DTLS_RECOMMENDED_CIPHER_SUITES_ONLY, false);
@@ -114,10 +123,27 @@ public final class InteropBootstrap {
         builder.setCoapConfig(configuration);
         builder.setDtlsConfig(new DtlsConnectorConfig.Builder(configuration));
         builder.setSecurityStore(store);
+        if (options.containsKey("--chain")) {
+            builder.setCertificateChain(certificates(options.get("--chain")));
+            builder.setPrivateKey(privateKey(options.get("--key")));
+            builder.setTrustedCertificates(certificates(options.get("--trust")));
+        }
         builder.setSessionManager(new DefaultBootstrapSessionManager(store, new SecurityChecker(),
                 tasks(configurations), new StandardBootstrapModelProvider()));
         server = builder.build();
         server.addListener(new Listener());
+    }
+
+    private static X509Certificate[] certificates(String file) throws Exception {
+        try (FileInputStream input = new FileInputStream(file)) {
+            return CertificateFactory.getInstance("X.509").generateCertificates(input)
+                    .toArray(new X509Certificate[0]);
+        }
+    }
+
+    private static PrivateKey privateKey(String file) throws Exception {
+        String pem = Files.readString(Path.of(file)).replaceAll("-----[A-Z ]+-----|\\s", "");
+        return KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(Base64.getDecoder().decode(pem)));
     }
 
     /** The configuration's own requests, after those that the test wants to go first. */
@@ -204,8 +230,9 @@ public final class InteropBootstrap {
             before.remove(endpoint);
             break;
         case "security-add":
-            security.put(endpoint, SecurityInfo.newPreSharedKeyInfo(endpoint, request.get("identity").asText(),
-                    bytes(request.get("key"))));
+            security.put(endpoint, request.has("identity") ? SecurityInfo.newPreSharedKeyInfo(endpoint,
+                    request.get("identity").asText(), bytes(request.get("key")))
+                    : SecurityInfo.newX509CertInfo(endpoint));
             break;
         case "security-remove":
             security.remove(endpoint);

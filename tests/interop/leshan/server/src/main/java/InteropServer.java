@@ -493,7 +493,8 @@ public final class InteropServer {
             Map<LwM2mPath, LwM2mNode> nodes = new TreeMap<>();
             for (Map.Entry<String, JsonNode> each : fields(request.get("values")).entrySet()) {
                 LwM2mPath target = new LwM2mPath(each.getKey());
-                nodes.put(target, node(reg, target, each.getValue(), null));
+                nodes.put(target, node(reg, target, each.getValue(),
+                        request.path("types").path(each.getKey()).asText(null)));
             }
             send(answer, reg, new WriteCompositeRequest(composite(request, "nodeformat"), nodes, null), timeout,
                     null);

@@ -1,0 +1,495 @@
+# QuecPython's `lwm2m` object: calls, list shapes, ranges, return values, URC strings and their order
+# SPDX-License-Identifier: MIT
+import sys
+import time
+
+import lwm2m_port
+from link import *
+from lwm2m.quectel import Lwm2m
+
+U = "coap://server:5683"
+KEY = "000102030405060708090a0b0c0d0e0f"
+
+
+def ready(**urcs):
+    """An object as the vendor's example sets it up, its link, and what it calls back with."""
+    lw = Lwm2m()
+    link = Link(client=lw.client, start=False)
+    link.server = link.peer("server")
+    lw.client.version = "1.0"
+    lw.running = True  # the test turns the clock, no thread
+    out = []
+    assert lw.register_call(lambda args: out.append(args)) == 0
+    assert lw.config(lw.Security, [1, 1000, U, 0, 3]) == 0
+    assert lw.config(lw.Epnamemode, [1]) == 0 and lw.config(lw.Epname, ["testname"]) == 0
+    return lw, link, out
+
+
+def texts(out):
+    for e in out:
+        assert isinstance(e, list) and len(e) == 3 and isinstance(e[0], int) and isinstance(e[1], int)
+        assert not isinstance(e[0], bool) and not isinstance(e[1], bool)
+        assert e[2][:9] == "+QLWURC: "
+    return [e[2][9:] for e in out]
+
+
+def test_constants():
+    lw = Lwm2m()
+    assert (lw.Security, lw.Server, lw.Epnamemode, lw.Urc, lw.Fota, lw.Reset, lw.Epname) == (1, 2, 4, 5, 7, 9, 15)
+    assert lw.init() == 0 and lw.stat() == 0
+
+
+def test_security():
+    lw = Lwm2m()
+    for values, result in (
+        ([1, 1000, U, 0, 3], 0),
+        ((1, 1000, U, 0, 3), 0),
+        ([1, 1000, "server:5683", 0, 3], 0),
+        ([1, 1000, "server", 0, 3], 0),
+        ([1, 1000, "10.0.0.1:1", 0, 3], 0),
+        ([1, 1000, "coap://[::1]:65535", 0, 3], 0),
+        ([1, 1000, U, 0, 3, "", ""], 0),
+        ([0, 100, "coap://boot", 1, 3], 0),
+        ([1, 1, "coap://" + "h" * 249, 0, 3], 0),
+        ([1, 65534, U, 0, 3], 0),
+        ([1], 0),
+        ([0], 0),
+        ([2, 1001, U, 0, 3], (0, -2)),  # 0 where the image can serve several servers
+        ([3, 1002, U, 0, 3], (0, -2)),
+        ([], -1),
+        ([4], -1),
+        ([-1], -1),
+        (["1"], -1),
+        ([1.0, 1000, U, 0, 3], -1),
+        ([1, 0, U, 0, 3], -1),
+        ([1, 65535, U, 0, 3], -1),
+        ([1, "1000", U, 0, 3], -1),
+        ([1, 1000], -1),
+        ([1, 1000, U], -1),
+        ([1, 1000, U, 0], -1),
+        ([1, 1000, U, 1, 3], -1),  # a bootstrap is server 0
+        ([0, 100, U, 0, 3], -1),
+        ([1, 1000, U, 2, 3], -1),
+        ([1, 1000, U, "0", 3], -1),
+        ([1, 1000, "", 0, 3], -1),
+        ([1, 1000, "coap://", 0, 3], -1),
+        ([1, 1000, "http://server", 0, 3], -1),
+        ([1, 1000, "coap://server:0", 0, 3], -1),
+        ([1, 1000, "coap://server:65536", 0, 3], -1),
+        ([1, 1000, "coap://server:port", 0, 3], -1),
+        ([1, 1000, "coap://[::1", 0, 3], -1),
+        ([1, 1000, "coap://" + "h" * 250, 0, 3], -1),
+        ([1, 1000, 5683, 0, 3], -1),
+        ([1, 1000, b"coap://server", 0, 3], -1),
+        ([1, 1000, None, 0, 3], -1),
+        ([1, 1000, "coaps://server", 0, 3], -1),
+        ([1, 1000, U, 0, 1], -2),  # raw public key, certificate
+        ([1, 1000, U, 0, 2], -2),
+        ([1, 1000, U, 0, -1], -1),
+        ([1, 1000, U, 0, 9], -1),
+        ([1, 1000, U, 0, "3"], -1),
+        ([1, 1000, U, 0, 3, "a", "b", "c"], -1),
+        ([1, 1000, "coaps://server", 0, 0], -1),
+        ([1, 1000, "coaps://server", 0, 0, "id"], -1),
+        ([1, 1000, "coaps://server", 0, 0, "", KEY], -1),
+        ([1, 1000, "coaps://server", 0, 0, "id", ""], -1),
+        ([1, 1000, "coaps://server", 0, 0, "i" * 65, KEY], -1),
+        ([1, 1000, "coaps://server", 0, 0, "id", "0" * 130], -1),
+        ([1, 1000, "coaps://server", 0, 0, "id", "0x01"], -1),
+        ([1, 1000, "coaps://server", 0, 0, "id", "012"], -1),
+        ([1, 1000, "coaps://server", 0, 0, 5, KEY], -1),
+        ([1, 1000, "coaps://server", 0, 0, "id", 5], -1),
+        # 0 where the image has DTLS
+        ([1, 1000, "coaps://server:5684", 0, 0, "urn:imei:860000000000001", KEY], (0, -2)),
+        ([1, 1000, "coaps://server", 0, 0, "i" * 64, "0" * 128], (0, -2)),
+        ([0, 100, "coaps://boot", 1, 0, "id", KEY], (0, -2)),
+    ):
+        got = lw.config(lw.Security, values)
+        assert got in (result if isinstance(result, tuple) else (result,)), (values, got)
+
+
+def test_server():
+    lw = Lwm2m()
+    lw.config(lw.Security, [1, 1000, U, 0, 3])
+    good = [1, 60, 2, 60, 86400, 1, "U"]
+    assert lw.config(lw.Server, good) == 0
+    for k, bad in (
+        (0, (4, -1, "1", None, 1.0)),
+        (1, (0, 86401, "60", 60.0, None, True)),
+        (2, (0, 86401, "2", -1)),
+        (3, (0, 86401, "60")),
+        (4, (0, 86401, "x")),
+        (5, (2, -1, "1", None)),
+        (6, ("X", "", "u", 5, None, b"U", "UU")),
+    ):
+        for v in bad:
+            values = list(good)
+            values[k] = v
+            assert lw.config(lw.Server, values) == -1, values
+    for binding, result in (("U", 0), ("US", 0), ("UQS", 0), ("S", -2), ("SQ", -2)):
+        assert lw.config(lw.Server, good[:6] + [binding]) == result, binding
+    assert lw.config(lw.Server, good[:6] + ["UQ"]) in (0, -2)
+    for values in ([], good[:6], good + [1], [1, 60]):
+        assert lw.config(lw.Server, values) == -1, values
+    assert lw.config(lw.Server, [1, 1, 1, 1, 1, 0, "U"]) == 0
+    assert lw.config(lw.Server, [1, 86400, 86400, 86400, 86400, 0, "U"]) == 0
+    assert lw.config(lw.Server, [1]) == 0
+    assert lw.config(lw.Server, [2, 60, 2, 60, 86400, 1, "U"]) in (0, -2)
+
+
+def test_other_settings():
+    lw = Lwm2m()
+    for kind, values, result in (
+        (lw.Epnamemode, [3], 0),
+        (lw.Epnamemode, [1], 0),
+        (lw.Epnamemode, [0], -2),
+        (lw.Epnamemode, [2], -2),
+        (lw.Epnamemode, ["3"], -1),
+        (lw.Epnamemode, [-3], -1),
+        (lw.Epnamemode, [], -1),
+        (lw.Epnamemode, [3, 3], -1),
+        (lw.Epname, ["testname"], 0),
+        (lw.Epname, ["x" * 64], 0),
+        (lw.Epname, ["x" * 65], -1),
+        (lw.Epname, [""], -1),
+        (lw.Epname, [5], -1),
+        (lw.Epname, [], -1),
+        (lw.Epname, [b"x"], -1),
+        (lw.Epname, [["x"]], -1),
+        (lw.Urc, [0], 0),
+        (lw.Urc, [1], 0),
+        (lw.Urc, [2], -1),
+        (lw.Urc, ["1"], -1),
+        (lw.Urc, [], -1),
+        (lw.Fota, [0, 1], 0),
+        (lw.Fota, [1, 0], 0),
+        (lw.Fota, [2, 0], -1),
+        (lw.Fota, [0, -1], -1),
+        (lw.Fota, [1], -1),
+        (lw.Fota, [], -1),
+        (lw.Reset, [], 0),
+        (lw.Reset, [1], -1),
+        (3, [5683], -2),  # native types that this object does not have
+        (99, [], -2),
+        (0, [], -2),
+        ("Security", [1], -1),
+        (None, [], -1),
+        (lw.Security, None, -1),
+        (lw.Security, "1", -1),
+        (lw.Security, 1, -1),
+        (lw.Security, {}, -1),
+    ):
+        got = lw.config(kind, values)
+        assert got == result and isinstance(got, int), (kind, values, got)
+
+
+def test_unconfigured():
+    lw = Lwm2m()
+    assert lw.register() == -1 and lw.stat() == 0
+    assert lw.unregister() == -1
+    for ssid in (1000, 0, -1, "1000", None, 65535):
+        assert lw.update(ssid) == -1, ssid
+    assert lw.register_call(5) == -1 and lw.register_call("f") == -1
+    assert lw.register_call(None) == 0 and lw.register_call(print) == 0
+    # a server without security, and one that was cleared
+    assert lw.config(lw.Server, [1, 60, 2, 60, 86400, 1, "U"]) == 0 and lw.register() == -1
+    lw.config(lw.Security, [1, 1000, U, 0, 3])
+    lw.config(lw.Security, [1])
+    assert lw.register() == -1 and lw.stat() == 0
+
+
+def test_life():
+    lw, link, out = ready()
+    assert lw.config(lw.Server, [1, 60, 2, 60, 86400, 1, "U"]) == 0
+    s = link.server
+    assert lw.stat() == 0 and lw.register() == 0
+    assert lw.stat() == 1
+    link.until("REGISTRATION_COMPLETE")
+    assert lw.stat() == 2
+    assert s.requests[0].query() == ["b=U", "ep=testname", "lt=60", "lwm2m=1.0"]
+    assert texts(out) == ['"initial","successfully",1000', '"registering"', '"ready","successfully",1000']
+    assert '"ready","successfully"' in out[-1][2]
+    # registered already: no traffic
+    n = len(s.heard)
+    assert lw.register() == 0
+    link.run(1)
+    assert len(s.heard) == n
+    del out[:]
+    assert lw.update(1000) == 0 and lw.update(1001) == -1
+    link.run(1)
+    assert texts(out) == ['"update","successfully",1000']
+    del out[:]
+    assert lw.unregister() == 0
+    assert lw.stat() == 3
+    link.run(1)
+    assert lw.stat() == 0 and texts(out) == ['"deregister",1000,0'] and s.requests[-1].code == DELETE
+    assert lw.update(1000) == -1
+    # and again
+    del out[:]
+    assert lw.register() == 0
+    link.until("REGISTRATION_COMPLETE")
+    assert lw.stat() == 2 and len(out) == 3
+
+
+def test_defaults():
+    lw, link, out = ready()
+    assert lw.register() == 0
+    link.until("REGISTRATION_COMPLETE")
+    assert "lt=86400" in link.server.requests[0].query() and "b=U" in link.server.requests[0].query()
+    for r, v in ((0, 1000), (1, 86400), (2, 86400), (3, 86400), (5, 86400), (7, "U")):
+        assert lw.client.get("/1/1/%d" % r) == v
+    # what was configured goes into the server object
+    lw, link, out = ready()
+    lw.config(lw.Server, [1, 60, 2, 61, 62, 0, "US"])
+    lw.register()
+    for r, v in ((0, 1000), (1, 60), (2, 2), (3, 61), (5, 62), (6, False), (7, "US")):
+        assert lw.client.get("/1/1/%d" % r) == v, r
+
+
+def test_names():
+    lw, link, out = ready()
+    lw.config(lw.Epnamemode, [3])
+    lwm2m_port.name = "urn:imei:860000000000001"
+    try:
+        lw.register()
+        link.until("REGISTRATION_COMPLETE")
+    finally:
+        lwm2m_port.name = None
+    assert "ep=urn:imei:860000000000001" in link.server.requests[0].query()
+
+
+def test_failures():
+    lw, link, out = ready()
+    s = link.server
+    s.reply = lambda m: (0x83, (), b"")
+    lw.register()
+    link.run(1000)
+    assert lw.stat() == 4
+    t = texts(out)
+    assert t.count('"ready","failed",1000') == 5 and t[:3] == [
+        '"initial","successfully",1000',
+        '"registering"',
+        '"ready","failed",1000',
+    ]
+    # it may be asked again
+    s.reply = s.accept
+    assert lw.register() == 0
+    link.until("REGISTRATION_COMPLETE")
+    # nobody answers an update, or the server does not know the client any more
+    for reply in (lambda m: None if m.path() == "/rd/7" else s.accept(m), lambda m: (0x84, (), b"") if m.path() == "/rd/7" else s.accept(m)):
+        del out[:]
+        s.reply = reply
+        lw.update(1000)
+        link.until("REGISTRATION_COMPLETE")
+        t = texts(out)
+        assert t[0] == '"update","failed",1000' and t[-1] == '"ready","successfully",1000', t
+        s.reply = s.accept
+    del out[:]
+    s.reply = lambda m: (0x84, (), b"")
+    lw.unregister()
+    link.run(5)
+    assert texts(out) == ['"deregister",1000,1'] and lw.stat() == 0
+
+
+def test_no_network():
+    lw, link, out = ready()
+
+    def broken(host, port):
+        raise OSError(101)
+
+    lw.client.transport = broken
+    assert lw.register() == 0
+    link.run(1)
+    assert texts(out)[0] == '"initial","failed",1000', texts(out)
+
+
+def tlv(ident, v):
+    return bytes((0xC8, ident, len(v))) + v
+
+
+def test_bootstrap():
+    lw, link, out = ready()
+    assert lw.config(lw.Security, [1]) == 0
+    assert lw.config(lw.Security, [0, 100, "coap://boot:5683", 1, 3]) == 0
+    b = link.peer("boot")
+    s = link.peer("server")
+    assert lw.register() == 0
+    link.until("BOOTSTRAP_REG_COMPLETE")
+    assert lw.stat() == 1 and b.requests[0].query() == ["ep=testname"]
+    assert b.put("/0/1", tlv(0, U.encode()) + tlv(1, b"\0") + tlv(2, b"\3") + tlv(10, b"\x03\xe8"), TLV).code == 0x44
+    assert b.put("/1/1", tlv(0, b"\x03\xe8") + tlv(1, b"\x3c") + tlv(6, b"\0") + tlv(7, b"U"), TLV).code == 0x44
+    assert b.post("/bs").code == 0x44
+    link.until("REGISTRATION_COMPLETE")
+    assert texts(out) == [
+        '"initial","successfully",100',
+        '"bootstraping"',
+        '"bootstrap","successfully",100',
+        '"initial","successfully",1000',
+        '"registering"',
+        '"ready","successfully",1000',
+    ], texts(out)
+    assert lw.stat() == 2 and "lt=60" in s.requests[0].query()
+    # by the number that the bootstrap gave
+    assert lw.update(1000) == 0 and lw.update(100) == -1
+    # one that fails
+    lw, link, out = ready()
+    lw.config(lw.Security, [1])
+    lw.config(lw.Security, [0, 100, "coap://boot:5683", 1, 3])
+    link.peer("boot").reply = lambda m: (0x80, (), b"")
+    lw.register()
+    link.run(5)
+    assert texts(out)[-1] == '"bootstrap","failed",100'
+
+
+def test_what_a_server_writes():
+    lw, link, out = ready()
+    lw.register()
+    link.until("REGISTRATION_COMPLETE")
+    s = link.server
+    for path, value, text in (
+        ("/1/1/1", b"300", '"lifetime_changed",300'),
+        ("/3/0/13", b"1700000000", '"current_time_changed",1700000000'),
+    ):
+        del out[:]
+        assert s.put(path, value).code == 0x44
+        assert text in texts(out), (path, texts(out))
+    # refused: nothing to tell
+    del out[:]
+    assert s.put("/1/1/1", b"never").code == 0x80 and out == []
+    from lwm2m.model_standard import TABLE
+
+    lw.client.objects(TABLE)
+    lw.client.create("/11/0")
+    for r, value, text in (
+        (1, b"internet", '"apn_changed","internet"'),
+        (5, b"me", '"user_name_changed","me"'),
+        (6, b"pw", '"secret_changed","pw"'),
+        (4, b"2", '"authentication_type_changed",2'),
+    ):
+        del out[:]
+        m = s.put("/11/0/%d" % r, value)
+        if m.code == 0x84:
+            raise Skip("object 11 is not in this image")
+        assert m.code == 0x44 and text in texts(out), (r, m, texts(out))
+
+
+def test_urc_switch():
+    lw, link, out = ready()
+    assert lw.config(lw.Urc, [0]) == 0
+    lw.register()
+    link.until("REGISTRATION_COMPLETE")
+    assert out == []
+    assert lw.config(lw.Urc, [1]) == 0
+    lw.update(1000)
+    link.run(1)
+    assert len(out) == 1
+    lw.register_call(None)
+    lw.update(1000)
+    link.run(1)
+    assert len(out) == 1 and lw.stat() == 2
+
+
+def test_a_callback_that_raises():
+    lw, link, out = ready()
+    calls = []
+
+    def bad(args):
+        calls.append(args)
+        raise RuntimeError("mine")
+
+    lw.register_call(bad)
+    lw.register()
+    link.until("REGISTRATION_COMPLETE")
+    assert len(calls) == 3 and lw.stat() == 2
+    lw.update(1000)
+    link.run(1)
+    assert len(calls) == 4 and link.server.get("/3/0/0", 0).code == 0x45
+
+
+def test_reset():
+    lw, link, out = ready()
+    lw.register()
+    link.until("REGISTRATION_COMPLETE")
+    assert lw.config(lw.Reset, []) == 0
+    assert lw.stat() == 0 and lw.register() == -1
+    assert not link.server.open
+    # set up anew, it works again
+    link = Link(client=lw.client, start=False)
+    lw.running = True
+    lw.config(lw.Security, [1, 1000, U, 0, 3])
+    assert lw.register() == 0
+    link.until("REGISTRATION_COMPLETE")
+
+
+def test_one_server_is_cleared():
+    lw, link, out = ready()
+    lw.config(lw.Server, [1, 60, 2, 60, 86400, 1, "U"])
+    assert lw.config(lw.Server, [1]) == 0
+    lw.register()
+    link.until("REGISTRATION_COMPLETE")
+    assert "lt=86400" in link.server.requests[0].query()
+
+
+def test_in_the_background():
+    """The vendor's example, with the client in its own thread."""
+    try:
+        import _thread
+    except ImportError:
+        raise Skip("no threads")
+    lw = Lwm2m()
+    link = Link(client=lw.client, start=False)
+    link.peer("server")
+    out = []
+
+    def turn(state):
+        # the client's thread polls by the real clock; the network's end is here
+        for _ in range(2000):
+            with lw.client.lock():
+                link.deliver()
+            if lw.stat() == state:
+                return
+            time.sleep_ms(2)
+        raise AssertionError("stat() is %d" % lw.stat())
+
+    assert lw.config(lw.Security, [1, 1000, "coap://server", 0, 3]) == 0
+    assert lw.config(lw.Server, [1, 60, 2, 60, 86400, 1, "U"]) == 0
+    assert lw.config(lw.Epnamemode, [1]) == 0 and lw.config(lw.Epname, ["x"]) == 0
+    lw.register_call(lambda args: out.append(args))
+    start = time.ticks_ms()
+    assert lw.register() == 0
+    assert time.ticks_diff(time.ticks_ms(), start) < 200
+    turn(2)
+    assert lw.update(1000) == 0
+    for _ in range(500):
+        with lw.client.lock():
+            link.deliver()
+        if '"update","successfully",1000' in texts(out):
+            break
+        time.sleep_ms(2)
+    assert lw.unregister() == 0
+    turn(0)
+    assert texts(out)[-2:] == ['"update","successfully",1000', '"deregister",1000,0'], texts(out)
+    # the thread ends by itself, and there is a new one the next time
+    assert lw.register() == 0
+    turn(2)
+    assert lw.unregister() == 0
+    turn(0)
+    for _ in range(500):
+        if not lw.running:
+            return
+        time.sleep_ms(2)
+    raise AssertionError("the thread runs on")
+
+
+def test_the_face_of_the_package():
+    from lwm2m import lwm2m as f
+
+    import lwm2m as m
+
+    a = f()
+    assert a is m() is m.lwm2m() and a.Security == 1
+    assert m.init() == 0 and m.stat() == a.stat()
+    from lwm2m import LATER, Client, CoapError
+
+    assert Client is m.Client and issubclass(CoapError, Exception) and LATER is not None
+    assert "lwm2m" in sys.modules
