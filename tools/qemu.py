@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import select
@@ -115,19 +116,19 @@ class Qemu:
     def release(self) -> None:
         """Lets go of the pty, for another program to use it."""
         if self._repl:
-            try:
+            with contextlib.suppress(TransportError, OSError):
                 self._repl.exit_raw_repl()
-            except (TransportError, OSError):
-                pass
-            self._repl.close()
+            with contextlib.suppress(OSError):
+                self._repl.close()
             self._repl = None
 
     def close(self) -> None:
         """Ends the emulator and the bridge."""
-        self.release()
+        # First, so that a thread that waits for the board hears of its end.
         self._process.kill()
         self._process.wait()
         self._process.stdout.close()
+        self.release()
         if self.bridge:
             self.bridge.close()
         self._folder.cleanup()

@@ -54,6 +54,7 @@ class Bootstrap(Session):
                 c.emit(20, self.ssid)
         self.state = ON
         self.at = c.sec + c.bootstrap_timeout
+        c.triggered |= c.listening
         c.listening = False
 
     def refused(self, event):

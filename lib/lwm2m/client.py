@@ -174,10 +174,10 @@ class Client:
     def exec(self, path, args=b""):
         """Execute a resource as a server would; ValueError where there is nothing to execute."""
         o, i, r, ri, row = self.place(path)
-        if o == 1:
-            return self.control(i, r)
-        if not self.tree.ask(EXEC, o, i, r, args):
+        if not row & 0x400 or not (self.tree.ask(EXEC, o, i, r, args) or o == 1):
             raise ValueError("nothing to execute: " + path)
+        if o == 1:
+            self.control(i, r)
 
     def create(self, path):
         """Create an instance ("/3303/0"), or, without its id, the next one; returns its path."""
@@ -362,7 +362,7 @@ class Client:
         """After a bootstrap that failed: True where the servers of before are there to go on with."""
         if not self.triggered or not self.servers():
             return False
-        self.later(self.register, None)
+        self.later(self.register, s)
         return True
 
     def later(self, f, x):

@@ -137,9 +137,9 @@ class Lwm2m:
         return 0
 
     def named(self, name):
-        if not 0 < len(name) <= 64:
+        if not isinstance(name, str) or not 0 < len(name) <= 64:
             return -1
-        self.name = name + ""
+        self.name = name
         return 0
 
     def urcs(self, on):

@@ -189,7 +189,7 @@ def apply(s, o, new):
     for i, r, v in new:
         if r >= 0:
             s.tree.put(o, i, r, -1, v)
-            if s.client.written:
+            if s.client.written and not s.bootstrap:
                 s.client.written(o, i, r, v)
 
 

@@ -11,6 +11,7 @@ _VALUES = const(1)
 _END = const(2)
 _COUNT = const(3)
 _OLDEST = const(4)
+_BOOLEAN = const(5)
 
 # where floats are single they hold no seconds since 1970, and times stay whole
 _DOUBLE = 16e8 + 0.001 > 16e8
@@ -47,11 +48,11 @@ class Series:
             x[_END] = end + 1
 
     def entries(self, o, i, r):
-        """[(seconds since 1970, value), ...] of a cached resource, oldest first; None where there are none.
+        """[(seconds since 1970, value), ...] of a cached resource, oldest first; None where it is not.
         For the formats that have times; `tree.used`, if it is a list, learns what a message tells."""
         x = self.rings.get((o, i, r))
         if not x:
-            return None
+            return x
         t = self.tree
         m = t.memo
         if t.used is not None:
@@ -64,10 +65,10 @@ class Series:
             for n in range(x[_END] - x[_COUNT], x[_END]):
                 at = x[_TIMES][n % size]
                 y = x[_VALUES][n % size]
-                v.append((int(at) if at == int(at) else at, bool(y) if x[5] else y))
+                v.append((int(at) if at == int(at) else at, y > 0 if x[_BOOLEAN] else y))
             if m is not None:
                 m[o, i, r, -1] = v
-        return v or None
+        return v
 
     def sent(self, used):
         """A server has what entries() put into the list `used`."""
@@ -81,19 +82,13 @@ def cache(client, path, n, oldest=False):
     o, i, r, ri, row = client.place(path)
     t = client.tree
     s = t.series or Series(t)
-    kind = row & 15
-    code = {2: "q", 3: "d", 4: "b", 6: "q", 8: "Q"}.get(kind)
-    if not code or row & 0x800 or n < 1 or len(s.rings) >= s.most or (o, i, r) in s.rings:
+    # by type, and not for what has instances
+    code = {2: "q", 3: "d", 4: "b", 6: "q", 8: "Q"}.get(row & 0x80F)
+    if not code or n < 1 or len(s.rings) >= s.most or (o, i, r) in s.rings:
         raise ValueError("not to be cached: " + path)
-    # a ring is made once; reading and writing allocate no more than the numbers themselves
-    s.rings[o, i, r] = [
-        array("d" if _DOUBLE else "I", [0] * n),
-        array(code, [0] * n),
-        0,
-        0,
-        oldest,
-        kind == 4,
-    ]
+    zero = [0] * n
+    times = array("d" if _DOUBLE else "I", zero)
+    s.rings[o, i, r] = [times, array(code, zero), 0, 0, oldest, code == "b"]
     t.series = s
     # the value that stands there is what formats without times show, whatever on_read() said before
     client.on_read(path, lambda path, v: v)

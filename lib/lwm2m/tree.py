@@ -63,6 +63,9 @@ def canonical(kind, v):
     ValueError where it is not of that type. `kind` is the fourth byte of the table's row."""
     t = kind & 15
     if isinstance(v, dict):
+        for k in v:
+            if not 0 <= k < 65536:
+                raise ValueError("no instance: %d" % k)
         return {k: canonical(kind, x) for k, x in v.items()}
     if t in (INTEGER, TIME, UINT):
         if (

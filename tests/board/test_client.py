@@ -71,15 +71,20 @@ async def manage(server: Server) -> None:
 
 async def session(board, application: str) -> str:
     async with Server(timeout=15) as server:
-        running = asyncio.create_task(
-            asyncio.to_thread(board.exec, application % (server.uri, ", szx=2"), timeout=100)
-        )
+        code = application % (server.uri, ", szx=2")
+        running = asyncio.create_task(asyncio.to_thread(board.exec, code, timeout=100))
         managing = asyncio.create_task(manage(server))
-        done, _ = await asyncio.wait({running, managing}, return_when=asyncio.FIRST_COMPLETED)
-        if running in done:
+        try:
+            await asyncio.wait({running, managing}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                await managing
+        except BaseException:
+            # The thread ends with the board.
+            board.close()
+            await asyncio.gather(running, return_exceptions=True)
+            raise
+        finally:
             managing.cancel()
-            return await running
-        await managing
         return await asyncio.wait_for(running, 20)
 
 

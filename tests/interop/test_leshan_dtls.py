@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from device import pack
-from leshan import TLV, Bootstrap, Leshan, missing
+from leshan import TLV, Bootstrap, Leshan
 from tap import CLIENT_HELLO, KEY_EXCHANGE, Tap
 from test_leshan_bootstrap import SSID, answers
 
@@ -73,7 +73,7 @@ def secure(power, leshan, endpoint):
 
 
 @pytest.fixture
-def no_cid():
+def no_cid(leshan):
     """A server of its own, without Connection ID."""
     with Leshan(cid=0) as server:
         yield server
@@ -533,15 +533,13 @@ def files(authority, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def certified(files):
-    if missing():
-        pytest.skip("Leshan needs Java 17 and Maven")
+def certified(leshan, files):
     with Leshan(cid=CID, **files) as server:
         yield server
 
 
 @pytest.fixture
-def certified_bootstrap(files):
+def certified_bootstrap(bootstrap, files):
     with Bootstrap(**files) as server:
         yield server
 
@@ -558,7 +556,9 @@ def with_certificate(power, server, endpoint, pair, trust, host="localhost", **k
 
 def test_x509(power, certified, authority, endpoint):
     certified.request("security-add", endpoint=endpoint)
-    device = with_certificate(power, certified, endpoint, issue(endpoint, authority), der(authority)[0])
+    device = with_certificate(
+        power, certified, endpoint, issue(endpoint, authority), der(authority)[0]
+    )
     device.start()
     registered = certified.wait("registered", 15, endpoint=endpoint)
     assert registered.scheme == "coaps"
@@ -578,7 +578,9 @@ def test_x509_refused(power, certified, authority, endpoint, wrong):
     mine = issue(endpoint, issue("another") if wrong == "own" else authority)
     trust = der(issue("another") if wrong == "authority" else authority)[0]
     host = "127.0.0.1" if wrong == "name" else "localhost"
-    device = with_certificate(power, certified, endpoint, mine, trust, host, ack_timeout=100, retry=False)
+    device = with_certificate(
+        power, certified, endpoint, mine, trust, host, ack_timeout=100, retry=False
+    )
     device.set("/1/0/17", 1)
     device.start()
     device.wait("SECURE_FAILURE", 10)

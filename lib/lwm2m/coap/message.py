@@ -144,7 +144,7 @@ class Packet:
         self.a = self.b = n
         self.obs = self.ct = self.accept = self.b1 = self.b2 = self.size1 = -1
         self.name = None
-        self.query = self.loc = self.etag = ()
+        self.query = self.loc = ()
         path = self.path
         path[0] = path[1] = path[2] = path[3] = -1
         if p > n or p > 12 or (self.code == 0 and n > 4):
@@ -160,17 +160,19 @@ class Packet:
                     self.a = p
                     return 1 if p == n else err
                 last = num
-                v = c >> 4
-                if v > 12:
-                    if v == 15:
+                for x in (4, 0):
+                    # the delta of the option's number, then its length
+                    v = c >> x & 15
+                    if v == 13:
+                        v += d[p]
+                        p += 1
+                    elif v == 14:
+                        v = 269 + (d[p] << 8 | d[p + 1])
+                        p += 2
+                    elif v == 15:
                         return 1
-                    v, p = (d[p] + 13, p + 1) if v == 13 else ((d[p] << 8 | d[p + 1]) + 269, p + 2)
-                num += v
-                v = c & 15
-                if v > 12:
-                    if v == 15:
-                        return 1
-                    v, p = (d[p] + 13, p + 1) if v == 13 else ((d[p] << 8 | d[p + 1]) + 269, p + 2)
+                    if x:
+                        num += v
                 q = p + v
                 if q > n:
                     return 1
@@ -191,33 +193,30 @@ class Packet:
                     if not self.loc:
                         self.loc = []
                     self.loc.append(d[p:q])
-                elif num == 4:
-                    self.etag = d[p:q]
-                elif num == 3 or num == 7:
-                    pass
                 else:
                     x = 0
                     for i in range(p, q if v < 4 else p):
                         x = x << 8 | d[i]
-                    if num == last or v > 3:
+                    c = num
+                    if num == last or v > 3 and num != 3:
                         # supernumerary or too long: as if it were not understood (5.4.3, 5.4.5)
-                        if num & 1:
-                            err = 0x82
-                    elif num == 6:
+                        c &= 1
+                    if c == 6:
                         self.obs = x
-                    elif num == 12:
+                    elif c == 12:
                         self.ct = x
-                    elif num == 17:
+                    elif c == 17:
                         self.accept = x
-                    elif num == 23:
+                    elif c == 23:
                         self.b2 = x
-                    elif num == 27:
+                    elif c == 27:
                         self.b1 = x
                         # what tells block-wise transfers apart: the method and the options before
                         self.key = d[1:2] + d[first:at]
-                    elif num == 60:
+                    elif c == 60:
                         self.size1 = x
-                    elif num & 1:
+                    elif c & 1 and c not in (3, 7):
+                        # Uri-Host and Uri-Port are of no interest here, any other must be understood
                         err = 0x82
                 p = q
         except IndexError:

@@ -50,7 +50,7 @@ def typed(kind, v):
     if not kind:
         return None
     t = kind & 15
-    if isinstance(v, bool) != (t == BOOLEAN) or isinstance(v, bytes) != (t == OPAQUE):
+    if isinstance(v, bool) != (t == BOOLEAN) or isinstance(v, bytes) != (t == OPAQUE) or isinstance(v, (list, dict)):
         raise ValueError
     if isinstance(v, float) and t != FLOAT and abs(v) < 1e15 and v == int(v):
         v = int(v)

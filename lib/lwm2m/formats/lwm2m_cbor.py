@@ -75,11 +75,10 @@ def level(c, ids, root, tree, emit, count):
         if k < 3 or path[: len(root)] != root:
             # a Write or Create may leave out the ids of its own path
             path = root + path
-        path += [-1, -1, -1, -1]
-        o, i, r, ri = path[:4]
+        o, i, r, ri = path + [-1] * (4 - len(path))
         v = c.item()
         count[0] += 1
-        if count[0] > _MOST:
+        if count[0] > _MOST or (v is not None and r < 0):
             raise ValueError
         emit(o, i, r, ri, v if v is None else typed(tree.row(o, r), v))
 

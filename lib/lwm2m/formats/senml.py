@@ -73,6 +73,8 @@ def record(x, keys, base, tree, emit, opaque=None):
             if base[1] and k == keys[4]:
                 v += base[1]
     if v is not None:
+        if r < 0:
+            raise ValueError
         row = tree.row(o, r)
         if opaque and row & 15 == OPAQUE:
             v = opaque(v)

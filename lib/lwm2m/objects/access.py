@@ -6,6 +6,7 @@ from ..coap.message import CoapError
 
 # the rights in an ACL: 1 read, 2 write, 4 execute, 8 delete, 16 create
 _READ = const(1)
+_DELETE = const(8)
 _ALL = const(31)
 
 _ANY = const(65535)  # as instance: the object itself; as owner: the bootstrap server
@@ -20,13 +21,18 @@ class Access:
 
         def instances(o):
             # a read of an object leaves out what its server may not read
-            ids = every(o)
             s = t.reader
-            if s is None:
-                return ids
-            return [i for i in ids if self.rights(s, o, i) & _READ]
+            return [i for i in every(o) if s is None or self.rights(s, o, i) & _READ]
 
+        def delete(o, i):
+            gone(o, i)
+            k = self.find(o, i)
+            if self.gone == (o, i) and k in t.inst[2]:
+                gone(2, k)
+
+        gone = t.delete
         t.instances = instances
+        t.delete = delete
 
     def find(self, o, i):
         """The id of the instance of object 2 about /o/i, or the first that is free."""
@@ -58,27 +64,20 @@ class Access:
     def allow(self, s, o, i, op):
         """Refuse operation `op` of session `s` on /o/i. A read of /o needs one instance that may be read."""
         t = self.tree
-        for k in list(t.inst[2]):
-            d = t.inst[2][k]
-            if d.get(1) != _ANY and d.get(1) not in t.inst.get(d.get(0), ()):
-                # what it was about is gone
-                t.delete(2, k)
-        if i >= 0 and i not in t.inst[o]:
-            raise CoapError(0x84)
+        # access control goes with what a server deletes; a bootstrap takes care of its own
+        self.gone = op == _DELETE and (o, i)
         if op > _READ or i >= 0:
-            if self.rights(s.ssid, o, i) & op:
-                return
+            d = self.rights(s.ssid, o, i) & op
         else:
-            for i in t.inst[o]:
-                if self.rights(s.ssid, o, i) & op:
-                    return
-            if not t.inst[o]:
-                return
-        raise CoapError(0x81)
+            t.reader = s.ssid
+            d = not t.inst[o] or t.instances(o)
+            t.reader = None
+        if not d:
+            raise CoapError(0x81)
 
     def created(self, s, o, i):
         """A server made an instance: it is the owner."""
-        if self.tree.inst[2] and len(self.tree.inst[1]) > 1:
+        if self.rights(s.ssid, o, i) < _ALL:
             self.give(o, i, s.ssid)
 
     def give(self, o, i, owner=_ANY, acl=None):
