@@ -93,7 +93,8 @@ def content(s, p, paths, obs, ct):
     if not fmt:
         raise CoapError(0x86)
     t = s.tree
-    have = []
+    found = []
+    last = [0]
     none = p
     for o, i, r, ri in paths:
         for x in sorted(t.inst) if o < 0 else (o,):
@@ -103,25 +104,22 @@ def content(s, p, paths, obs, ct):
                 none = None
             for y in t.instances(x) if i < 0 else (i,):
                 row = t.row(x, r) if r >= 0 else _R
-                if y in t.inst[x] and (r < 0 or t.shown(x, row >> 8)):
-                    try:
-                        s.allow(x, y, 1)
-                        present(t, x, y, r, ri, row)
-                        have.append([x, y, r, ri])
-                    except CoapError as e:
-                        if not e.args[0]:
-                            raise
-    if not have and none:
+                try:
+                    present(t, x, y, r, ri, row if r < 0 or t.shown(x, row >> 8) else 0)
+                    s.allow(x, y, 1)
+                    found.append([x, y, r, ri])
+                except CoapError as e:
+                    if not e.args[0]:
+                        raise
+    if not found and none:
         raise CoapError(0x84)
-    have.sort()
-    n = 1
-    while n < len(have):
-        # what the path before includes is not told twice
-        x = have[n - 1]
-        if x == have[n][: x.index(-1) if -1 in x else 4] + [-1] * x.count(-1):
-            have.pop(n)
-        else:
-            n += 1
+    # what the path before includes is not told twice
+    have = []
+    for x in sorted(found):
+        n = 4 - last.count(-1)
+        if x[:n] != last[:n]:
+            last = x
+            have.append(x)
     s.path = have
     s.ct = ct
     s.ep.content(p.b2 if p else -1, p.b1 if p else -1, obs, ct, lambda w: fmt.encode_all(w, t, have))
@@ -137,13 +135,6 @@ class Group:
 
     def __init__(self, s, p, paths, ct, now):
         self.s = s
-        self.tree = s.tree
-        self.client = s.client
-        self.ep = s.ep
-        self.account = s.account
-        self.attributes = s.attributes
-        self.lost = s.lost
-        self.wake = s.wake
         self.paths = paths
         self.token = p.token
         self.query = p.query
@@ -155,6 +146,9 @@ class Group:
                 observe(self, self, ct, now)
                 out += self.observed
         self.observed = out
+
+    def __getattr__(self, name):
+        return getattr(self.s, name)
 
     def content(self, p, path, obs, ct):
         return content(self.s, p, self.paths, obs, ct)

@@ -171,6 +171,13 @@ class Lwm2m:
                 )
                 d[0] = t.inst[0][sid][10]
         c.endpoint = self.name if self.mode == 1 else None
+        try:
+            from .port import pdp
+
+            up, apn = pdp()
+            self.report(0, 1 - up, "pdp active", "successfully" if up else "failed", apn)
+        except ImportError:
+            pass  # no packet data protocol on this platform
         with c:
             try:
                 c.start()

@@ -65,6 +65,8 @@ def serve(s, p, w, now):
         return execute(s, p, row)
     if i < 0 or not row & _W:
         raise CoapError(0x85)
+    if r < 0 and p.a == p.b and p.ct < 0:
+        raise CoapError(0x80)  # neither a write nor attributes
     s.allow(o, i, 2)
     write(s, p, o, i, r, ri, code == 3)
     return 0x44

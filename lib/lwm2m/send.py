@@ -4,89 +4,74 @@ from micropython import const
 
 from .coap.message import CoapError
 from .formats import find
+from .formats.senml import walk
 from .session import ON
 from .tree import split
 
 _MOST = const(4)  # Sends of a session that wait for their turn
 
 
-class Send:
-    """One Send to one server: it waits in session.sends until its answer is there."""
-
-    def __init__(self, s, fmt, ct, paths, done):
-        self.s = s
-        self.fmt = fmt
-        self.ct = ct
-        self.paths = paths
-        self.done = done
-        self.ep = None
-        # what is sent stays the same in all of its blocks: see Tree.memos
-        self.memo = (self, {}, 0)
-        self.used = None
-
-    def poll(self, now):
-        ep = self.s.ep
-        # it is on its way as long as the session has not begun anew
-        if self.ep is not ep and not ep.busy():
-            self.ep = ep
-            self.s.tree.memos.append(self.memo)
-            try:
-                ep.request(now, 2, (b"dp",), (), self.ct, self.body, self.answered)
-            except CoapError as e:
-                self.answered(e.args[0], None)
-
-    def body(self, w):
-        t = self.s.tree
-        t.memo = self.memo[1]
-        if self.used is None:
-            self.used = t.used = []
-        try:
-            self.fmt.encode_all(w, t, self.paths)
-        finally:
-            t.memo = t.used = None
-
-    def answered(self, code, p):
-        s = self.s
-        t = s.tree
-        s.sends.remove(self)
-        if self.memo in t.memos:
-            t.memos.remove(self.memo)
-        if code == 0x44 and self.used:
-            t.series.sent(self.used)
-        if code == -2:
-            s.lost()
-        if self.done:
-            self.done(code)
-
-
 def send(client, paths, done=None):
     """Send what stands at `paths` ("/3/0/9", or several of them) to each registered server that does not
     mute it (1/x/23); the number of these. `done(code)` hears of each: 0x44 (2.04) where the server took it,
-    another CoAP code, -1 for a reset, -2 when no answer came. ValueError where there is nothing to send or
-    too many wait."""
-    t = client.tree
+    another CoAP code, -1 for a reset, -2 when no answer came, 0 where a read function answers later.
+    ValueError where there is nothing to send, or too many wait."""
     paths = [split(x) for x in ((paths,) if isinstance(paths, str) else paths)]
-    ct = client.default_format
-    for ct in (ct, 112, 110):
+    found = []
+    walk((lambda x, *_: found.append(x), None), client.tree, paths)
+    for ct in (client.default_format, 112, 110):
         fmt = find(ct)
         if hasattr(fmt, "encode_all"):
             break
-    else:
-        raise ValueError("no format")
-    found = []
-    for x in paths:
-        if not x[0]:
-            raise ValueError("object 0")
-    from .formats.senml import walk
-
-    walk((lambda x, *_: found.append(0), None), t, paths)
-    if not found:
+    if not found or not fmt or [x for x in paths if not x[0]]:
         raise ValueError("nothing to send")
     n = 0
     for s in client.sessions:
         if s.state == ON and not s.bootstrap and s.level > 0 and not s.account(23):
             if len(s.sends) >= _MOST:
                 raise ValueError("too many")
-            s.sends.append(Send(s, fmt, ct, paths, done))
+            s.sends.append(waiting(s, fmt, ct, paths, done))
             n += 1
     return n
+
+
+def waiting(s, fmt, ct, paths, done):
+    """A function that sends when it is its turn; it stays in `s.sends` until the answer is there."""
+    t = s.tree
+    ep = used = None
+    # what is sent stays the same in all of its blocks: see Tree.memos
+    memo = (done, {}, 0)
+
+    def go(now):
+        nonlocal ep
+        # it is on its way as long as the session has not begun anew
+        if ep is not s.ep and s.wake():
+            ep = s.ep
+            t.memos.append(memo)
+            try:
+                ep.request(now, 2, (b"dp",), (), ct, body, answered)
+            except CoapError as e:
+                answered(e.args[0], None)
+
+    def body(w):
+        nonlocal used
+        t.memo = memo[1]
+        if used is None:
+            t.used = used = []
+        try:
+            fmt.encode_all(w, t, paths)
+        finally:
+            t.memo = t.used = None
+
+    def answered(code, p):
+        s.sends.pop(0)
+        if memo in t.memos:
+            t.memos.remove(memo)
+        if code == 0x44 and used:
+            t.series.sent(used)
+        if code == -2:
+            s.lost()
+        if done:
+            done(code)
+
+    return go

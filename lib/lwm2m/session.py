@@ -406,7 +406,7 @@ class Session:
         if self.client.depth > 1:
             return 100  # the application holds the lock
         if self.sends:
-            self.sends[0].poll(now)
+            self.sends[0](now)
         wait = min(max(self.at - sec, 0), 1000) * 1000 + 1
         if not self.asleep and b"Q" in (self.account(7) or b""):
             t = self.heard + self.client.awake - sec

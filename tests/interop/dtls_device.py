@@ -19,10 +19,9 @@ class Lower:
         self.address = socket.getaddrinfo(host, port)[0][-1]
         self.open()
         self.count = self.bytes = self.received = 0
-        self.mute = False
 
     def open(self):
-        self.s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.s = self.out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.s.connect(self.address)
         self.p = select.poll()
         self.p.register(self.s, select.POLLIN)
@@ -30,10 +29,8 @@ class Lower:
     def send(self, buf, start, end):
         self.count += 1
         self.bytes += end - start
-        if self.mute:
-            return
         try:
-            self.s.send(memoryview(buf)[start:end])
+            self.out.send(memoryview(buf)[start:end])
         except OSError:
             pass
 
@@ -45,6 +42,13 @@ class Lower:
                 return b
             except OSError:
                 pass
+
+
+class Nowhere:
+    """A socket that takes everything at once."""
+
+    def send(self, b):
+        pass
 
 
 class Device:
@@ -158,18 +162,17 @@ class Device:
             work += ticks_diff(ticks_us(), t)
         b = bytearray(c.HEAD + size + c.TAIL)
         start, end = c.HEAD, c.HEAD + size
-        best = [1 << 29, 1 << 29, 1 << 29]
-        for _ in range(5):
-            for self.lower.mute in (True, False):
+        best = [1 << 29] * 3
+        sink = Lower("127.0.0.1", a["sink"]).s
+        for _ in range(8):
+            for i in (0, 1):
+                # Sealing alone, and with the way out through a socket that nobody reads.
+                self.lower.out = sink if i else Nowhere()
                 t = ticks_us()
-                for _ in range(1000):
+                for _ in range(500):
                     c.send(b, start, end)
-                i = 0 if self.lower.mute else 2
-                best[i] = min(best[i], ticks_diff(ticks_us(), t) / 1000)
-                if i:
-                    # what the server could take of these comes back
-                    while self.lower.recv(100):
-                        pass
+                best[i] = min(best[i], ticks_diff(ticks_us(), t) / 500)
+            self.lower.out = self.lower.s
             total = n = 0
             while n < 100:
                 c.send(b, start, end)
@@ -180,8 +183,8 @@ class Device:
                     c.feed(d, now)
                     total += ticks_diff(ticks_us(), t)
                     n += 1
-            best[1] = min(best[1], total / n)
-        return {"handshake": work, "seal": best[0], "open": best[1], "send": best[2], "received": self.lower.received}
+            best[2] = min(best[2], total / n)
+        return {"handshake": work, "seal": best[0], "send": best[1], "open": best[2], "received": self.lower.received}
 
     def op_close(self, a):
         self.c.close()

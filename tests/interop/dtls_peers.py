@@ -49,9 +49,9 @@ def micropython() -> str:
 class Device:
     """A secure channel on MicroPython, in a child process that takes JSON lines."""
 
-    def __init__(self, port: int, identity: str | None, key: bytes | None, **more):
+    def __init__(self, port: int, identity: str | None, key: bytes | None, heap="2m", **more):
         self.child = subprocess.Popen(
-            [micropython(), str(DEVICE)],
+            [micropython(), "-X", f"heapsize={heap}", str(DEVICE)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -115,6 +115,11 @@ def test_create_right_and_owner():
     assert t.inst[2][1] == {0: 3303, 1: 0, 2: {}, 3: 2}
     assert x.b.get("/3303/0/5750", TEXT).payload == b"a"
     assert x.a.get("/3303/0/5750").code == UNAUTHORIZED
+    # what the application deletes keeps it
+    x.client.create("/3303/9")
+    x.access.give(3303, 9, 1)
+    x.client.delete("/3303/9")
+    assert sorted(t.inst[2]) == [0, 1, 2]
     # what it is about gone, its access control goes too
     assert x.b.delete("/3303/0").code == 0x42
     assert x.a.get("/2/1/3").code == 0x84

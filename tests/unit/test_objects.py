@@ -1,5 +1,7 @@
 # Tests of objects with behaviour: sensors, light, timer, location, statistics, portfolio, binary data
 # SPDX-License-Identifier: MIT
+import sys
+
 import lwm2m_port
 from link import LINK, TEXT, TLV, Link, raises
 
@@ -332,6 +334,38 @@ def test_connectivity_monitoring():
     assert (
         x.server.get("/4/0/4", TLV).payload == b"\x88\x04\x14\x48\x00\x0810.0.0.7\x47\x01fe80::1"
     )
+
+
+class Modem:
+    """QuecPython's modules `net` and `dataCall`."""
+
+    known = True
+
+    def csqQueryPoll(self):
+        return 20 if self.known else 99
+
+    def getServingCi(self):
+        return 0x1A2B3C if self.known else -1
+
+    def operatorName(self):
+        return ("Operator", "Op", "262", "01") if self.known else -1
+
+    def getInfo(self, profile, kind):
+        return (1, 0, [1, 0, "10.64.0.9", "1.1.1.1", "8.8.8.8"]) if self.known else -1
+
+
+def test_cellular_monitoring():
+    sys.modules["net"] = sys.modules["dataCall"] = modem = Modem()
+    try:
+        x = link(connmon)
+    finally:
+        del sys.modules["net"], sys.modules["dataCall"]
+    got = [text(x, "/4/0/" + p) for p in ("0", "1/0", "2", "4/0", "8", "9", "10")]
+    assert got == ["6", "6", "-73", "10.64.0.9", "1715004", "1", "262"], got
+    modem.known = False
+    for r in (2, 4, 8, 9, 10):
+        assert x.server.get("/4/0/%d" % r).code == 0x84, r
+    assert x.server.get("/4/0", TLV).code == 0x45
 
 
 def test_portfolio():

@@ -1,6 +1,23 @@
-# AES-128 and SHA-256 blocks as machine code, for images that have neither in C: twins of those in aes and sha256
+# Inner loops as machine code: twins of those in record, and of AES-128 and SHA-256 for images that have neither in C
 # SPDX-License-Identifier: MIT
 import micropython
+
+
+@micropython.viper
+def count(s: ptr8, n: int, k: int):
+    i = 15
+    while i < n:
+        s[i] = k
+        k += 1
+        i += 16
+
+
+@micropython.viper
+def xor(m: ptr8, i: int, n: int, s: ptr8):
+    j = 0
+    while j < n:
+        m[i + j] ^= s[j]
+        j += 1
 
 
 @micropython.viper

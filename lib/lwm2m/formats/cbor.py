@@ -66,8 +66,10 @@ class Reader:
 
     def head(self):
         """Take the head of an item; its major type, 0 to 7."""
-        c = self.d[self.p]
-        self.p += 1
+        d = self.d
+        p = self.p
+        c = d[p]
+        p += 1
         n = c & 31
         if n == 31:
             n = -1
@@ -76,11 +78,12 @@ class Reader:
             if k > 8:
                 raise ValueError
             n = 0
-            while k:
-                n = n << 8 | self.d[self.p]
-                self.p += 1
-                k -= 1
+            k += p
+            while p < k:
+                n = n << 8 | d[p]
+                p += 1
         self.n = n
+        self.p = p
         return c >> 5
 
     def more(self, n):
@@ -105,10 +108,8 @@ class Reader:
                 if c == 31:
                     v = float("inf" if v == 65536 else "nan")
                 return -v if n >> 15 else v
-            if c == 0xFA:
-                return struct.unpack_from(">f", d, p - 4)[0]
-            if c == 0xFB:
-                return struct.unpack_from(">d", d, p - 8)[0]
+            if c == 0xFA or c == 0xFB:
+                return struct.unpack(">f" if c == 0xFA else ">d", d[p - (4 << c - 0xFA) : p])[0]
             return (False, True, None)[c ^ 0xF4]
         if n >= 0:
             if m < 2:

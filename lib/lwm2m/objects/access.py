@@ -15,6 +15,8 @@ _ANY = const(65535)  # as instance: the object itself; as owner: the bootstrap s
 class Access:
     """Takes effect with the second server account and the first instance of object 2."""
 
+    gone = False
+
     def __init__(self, client):
         self.tree = t = client.tree
         every = t.instances

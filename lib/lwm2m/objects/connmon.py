@@ -4,7 +4,7 @@ from ..tree import READ
 
 
 def wlan():
-    """Bearer and functions for the resources, of MicroPython's WLAN."""
+    """The bearer, and functions for the resources, of MicroPython's WLAN."""
     from network import WLAN
 
     w = WLAN(0)
@@ -16,18 +16,27 @@ def wlan():
 
 
 def cellular():
-    """The same of QuecPython's modem; LTE."""
+    """The same of QuecPython's modem, LTE; -1 is its way to say that it does not know."""
     import dataCall
     import net
 
-    return 6, (
-        (2, lambda path, v: 2 * net.csqQueryPoll() - 113),
-        (4, lambda path, v: {0: dataCall.getInfo(1, 0)[2][2]}),
-        (8, lambda path, v: net.getServingCi()),
-        (9, lambda path, v: net.getServingMnc()),
-        (10, lambda path, v: net.getServingMcc()),
-        (12, lambda path, v: net.getServingLac()),
-    )
+    def signal(path, v):
+        v = net.csqQueryPoll()
+        return 2 * v - 113 if 0 <= v < 32 else None
+
+    def address(path, v):
+        v = dataCall.getInfo(1, 0)
+        return None if v == -1 else {0: v[2][2]}
+
+    def cell(path, v):
+        v = net.getServingCi()
+        return None if v == -1 else v
+
+    def operator(path, v):
+        v = net.operatorName()
+        return None if v == -1 else int(v[3 if path[-1] == "9" else 2])
+
+    return 6, ((2, signal), (4, address), (8, cell), (9, operator), (10, operator))
 
 
 def setup(client):

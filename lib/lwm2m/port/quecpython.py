@@ -42,6 +42,18 @@ def restart():
     _Power.powerRestart()
 
 
+def pdp():
+    """(active, APN) of the first PDP context."""
+    import dataCall
+
+    up = dataCall.getInfo(1, 0)
+    try:
+        apn = dataCall.getPDPContext(1)[1]
+    except (AttributeError, TypeError):
+        apn = ""
+    return up != -1 and up[2][0] == 1, apn
+
+
 class open_udp(_udp):
     """The sockets there send by sendto() to a numeric address; datagrams of others are passed over."""
 

@@ -1,0 +1,223 @@
+# 10,000 malformed datagrams from the server's address: the client lives on, registered, and no larger
+# SPDX-License-Identifier: MIT
+"""Half of them are random, half are mutations of valid messages. Some of these are valid by chance, and then
+they do what they say; all that a server can make a client keep is bounded, so that as many datagrams before
+the first measurement have filled those bounds."""
+
+import os
+import random
+import socket
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# The client under test. An execute of /3303/0/5605 prints how much heap is in use after a collection.
+DEVICE = """
+import gc, sys
+from lwm2m.client import Client
+from lwm2m.model_ipso import TABLE
+
+def used(path, args):
+    for k in range(3):
+        gc.collect()
+    print("used", gc.mem_alloc(), c.stat(), failures)
+
+failures = 0
+c = Client("hard", "coap://127.0.0.1:%d", lifetime=86400)
+c.objects(TABLE)
+c.create("/3303/0")
+c.set("/3303/0/5700", 20.5)
+c.set("/3303/0/5750", "name")
+c.on_exec("/3303/0/5605", used)
+c.on_create("/3303", lambda path, v: None)
+c.start()
+while c.active():
+    try:
+        c.run()
+    except Exception as e:
+        failures += 1
+        sys.print_exception(e)
+"""
+
+CON, NON, ACK, RST = range(4)
+GET, POST, PUT, DELETE, FETCH, IPATCH = 1, 2, 3, 4, 5, 7
+
+
+def message(typ, code, mid, token=b"", opts=(), payload=b""):
+    """A datagram; opts is [(number, bytes), ...] in ascending order, lengths below 269."""
+    out = struct.pack(">BBH", 0x40 | typ << 4 | len(token), code, mid) + token
+    last = 0
+    for number, value in opts:
+        parts = [number - last, len(value)]
+        last = number
+        nibbles = [n if n < 13 else 13 for n in parts]
+        out += bytes([nibbles[0] << 4 | nibbles[1]]) + bytes(n - 13 for n in parts if n > 12) + value
+    return out + (b"\xff" + payload if payload else b"")
+
+
+def path(text):
+    return [(11, s.encode()) for s in text.split("/")]
+
+
+TLV, TEXT, LINK = b"\x2d\x16", b"", b"\x28"
+VALID = (
+    message(CON, GET, 1, b"abcd", path("3303/0/5700") + [(17, TEXT)]),
+    message(CON, GET, 1, b"ab", [(6, b"")] + path("3303") + [(17, TLV)]),
+    message(NON, GET, 1, b"ab", path("3303/0") + [(17, LINK)]),
+    message(CON, GET, 1, b"12345678", path("3303/0/5750") + [(23, b"\x02")]),
+    message(CON, PUT, 1, b"a", path("3303/0/5750") + [(12, TEXT)], b"another name"),
+    message(CON, PUT, 1, b"a", path("3303/0/5750") + [(12, TEXT), (27, b"\x08")], b"x" * 16),
+    message(CON, PUT, 1, b"a", path("3303/0/5700") + [(15, b"pmin=1"), (15, b"gt=30.5"), (15, b"st=2")]),
+    message(NON, PUT, 1, b"", path("3303/0") + [(12, TLV)], b"\xe8\x16\x76\x08new name"),
+    message(CON, POST, 1, b"zz", path("3303") + [(12, TLV), (60, b"\x20")], b"\x08\x09\x0b\xe8\x16\x76\x07new one"),
+    message(CON, DELETE, 1, b"z", path("3303/9")),
+    message(CON, FETCH, 1, b"z", [(12, b"\x70"), (17, b"\x70")], b"\x81\xa1\x00\x65/3303"),
+    message(CON, IPATCH, 1, b"z", [(12, b"\x70")], b"\x81\xa2\x00\x6c/3303/0/5750\x03\x61x"),
+    message(CON, 0x45, 1, b"none", [(4, b"etag"), (6, b"\x05"), (12, TEXT), (23, b"\x08")], b"body"),
+    message(ACK, 0x44, 1, b"none"),
+    message(CON, 0, 1),
+    message(ACK, 0, 1),
+)
+
+
+def mutation(r: random.Random) -> bytes:
+    """A valid message, spoilt in one to four places."""
+    d = bytearray(r.choice(VALID))
+    if r.random() < 0.8:
+        d[2:4] = r.randbytes(2)
+    for _ in range(r.randint(1, 4)):
+        at = r.randrange(len(d)) if d else 0
+        kind = r.randrange(6)
+        if kind < 2 and d:
+            d[at] ^= 1 << r.randrange(8)
+        elif kind == 2 and d:
+            d[at] = r.randrange(256)
+        elif kind == 3:
+            del d[at:]
+        elif kind == 4:
+            d[at:at] = r.randbytes(r.randint(1, 12))
+        else:
+            d += r.choice(VALID)[r.randrange(8) :]
+    return bytes(d)
+
+
+def noise(r: random.Random) -> bytes:
+    """Random bytes, half of them with a header that looks like CoAP's."""
+    d = bytearray(r.randbytes(r.choice((0, 1, 3, 4, 5, 8, 16, 40, 200, 1400))))
+    if r.random() < 0.5 and len(d) > 1:
+        d[0] = 0x40 | r.randrange(4) << 4 | r.randrange(9)
+        d[1] = r.choice((0, 1, 2, 3, 4, 5, 7, 0x41, 0x45, 0x84, 0xFF))
+    return bytes(d)
+
+
+class Server:
+    """The other end: accepts the registration, and asks by hand."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.client = None
+        self.registers = 0
+        self.answers = 0
+        self.mid = 0
+
+    def receive(self, until, seconds=10.0):
+        """Serve what comes until a datagram satisfies `until`."""
+        end = time.monotonic() + seconds
+        while True:
+            self.socket.settimeout(max(end - time.monotonic(), 0.001))
+            try:
+                d, self.client = self.socket.recvfrom(2048)
+            except TimeoutError:
+                pytest.fail("the client says nothing any more")
+            typ, code, mid = d[0] >> 4 & 3, d[1], d[2:4]
+            token = d[4 : 4 + (d[0] & 15)]
+            if typ == CON and code == POST and b"\x02rd" in d:
+                new = b"lwm2m=" in d
+                self.registers += new
+                head = bytes((0x60 | len(token), 0x41 if new else 0x44)) + mid + token
+                self.socket.sendto(head + (b"\x82rd\x017" if new else b""), self.client)
+            elif typ == CON and code >= 64:
+                self.socket.sendto(bytes((0x60, 0)) + mid, self.client)
+            else:
+                self.answers += 1
+            if until(d):
+                return d
+
+    def next(self) -> int:
+        self.mid = self.mid % 0xFFFF + 1
+        return self.mid
+
+    def ping(self):
+        """All that was sent before has been taken when the answer is there."""
+        mid = self.next()
+        self.socket.sendto(message(CON, 0, mid), self.client)
+        self.receive(lambda d: d[0] == 0x70 and d[2:4] == struct.pack(">H", mid))
+
+    def request(self, code, where, payload=b"", **kw):
+        # A token of six bytes, which none of the others has.
+        token = b"\xff\xfe" + struct.pack(">I", self.next())
+        self.socket.sendto(message(CON, code, self.mid, token, path(where), payload), self.client)
+        return self.receive(lambda d: d[4 : 4 + (d[0] & 15)] == token)
+
+
+def test_ten_thousand():
+    server = Server()
+    micropython = os.environ.get("MICROPYTHON") or str(ROOT / ".venv/bin/micropython")
+    device = subprocess.Popen(
+        [micropython, "-c", DEVICE % server.port],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ, MICROPYPATH=f"{ROOT / 'lib'}:.frozen"),
+    )
+    log = []
+
+    def measure():
+        """Heap in use, state, and exceptions that escaped so far."""
+        assert server.request(POST, "3303/0/5605")[1] == 0x44
+        while True:
+            line = device.stdout.readline()
+            assert line, "the client ended:\n" + "".join(log)
+            if line.startswith("used "):
+                return [int(x) for x in line.split()[1:]]
+            log.append(line)
+
+    def settle():
+        """What mutations may have changed is as it was, and the memory of duplicates is full."""
+        server.request(PUT, "3303/0/5750", b"name")
+        for _ in range(10):
+            server.request(GET, "3303/0/5750")
+
+    def bombard(r, count):
+        for k in range(count):
+            d = mutation(r) if k % 2 else noise(r)
+            server.socket.sendto(d, server.client)
+            if k % 25 == 24:
+                server.ping()
+        server.ping()
+
+    try:
+        server.receive(lambda d: b"lwm2m=" in d)
+        r = random.Random(20261121)
+        settle()
+        bombard(r, 10_000)
+        settle()
+        before, state, failures = measure()
+        assert (state, failures) == (2, 0), "".join(log)
+        bombard(r, 10_000)
+        settle()
+        after, state, failures = measure()
+        assert (state, failures) == (2, 0), "".join(log)
+        assert server.registers == 1
+        assert server.answers > 500
+        assert after - before < 512, f"{before} bytes of heap before, {after} after"
+    finally:
+        device.kill()
+        device.wait()
+        server.socket.close()
