@@ -33,6 +33,7 @@ class Lwm2m:
     def __init__(self):
         self.client = None
         self.call = None
+        self.running = False
         self.reset()
 
     def reset(self):
@@ -46,7 +47,6 @@ class Lwm2m:
         self.mode = 3
         self.name = None
         self.fota = (1, 1)
-        self.running = False
 
     def init(self):
         """0: the object is ready as it is made."""
@@ -67,7 +67,7 @@ class Lwm2m:
         }.get(kind)
         try:
             return f(*values) if f else -2
-        except (TypeError, ValueError):
+        except (AttributeError, TypeError, ValueError):
             return -1
 
     def security(self, sid, ssid=None, uri=None, bootstrap=None, mode=None, identity="", key=""):

@@ -157,6 +157,9 @@ def write(s, p, o, i, r, ri, replace):
             raise CoapError(code)
         return
     new = decode(s, p, o, i, r, ri, replace)
+    if replace and r >= 0 and not new:
+        # all instances of a multiple resource go; check() refuses that of a single one
+        new = [[i, r, {}]]
     check(s, o, new, _W)
     apply(s, o, new)
     if replace and r < 0:

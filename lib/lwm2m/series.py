@@ -13,8 +13,9 @@ _COUNT = const(3)
 _OLDEST = const(4)
 _BOOLEAN = const(5)
 
+_STEP = 0.001953125
 # where floats are single they hold no seconds since 1970, and times stay whole
-_DOUBLE = 16e8 + 0.001 > 16e8
+_DOUBLE = 16e8 + _STEP > 16e8
 
 
 class Series:
@@ -36,8 +37,8 @@ class Series:
             if x[_COUNT]:
                 last = x[_TIMES][(end - 1) % size]
                 if _DOUBLE and t <= last < t + 1:
-                    # a time of its own for each, in their order
-                    t = last + 0.001
+                    # a time of its own for each, in their order, and apart in ms
+                    t = last + _STEP
                 if x[_COUNT] == size:
                     if not x[_OLDEST]:
                         return

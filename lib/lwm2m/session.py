@@ -195,12 +195,13 @@ class Session:
         """Register (Core 1.1.1 6.2.1)."""
         c = self.client
         t = self.tree
+        if self.state != ASKING:
+            c.emit(21, self.ssid)
         self.state = ASKING
         self.what = 0
         if self.level < 0:
             self.level = c.level()
         t.level = self.level
-        c.emit(21, self.ssid)
         self.location = ()
         self.observed.clear()
         self.groups = ()

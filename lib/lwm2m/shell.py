@@ -167,7 +167,7 @@ class Shell:
         c = self.client
         d = t.inst.get(o, ())
         if r >= 0:
-            o, i, r, ri, row = self.find(path)
+            k = self.find(path)[4] & 15
             d = t.get(o, i, r) or ()
         if i < 0 or r >= 0 and ri < 0:
             return _EINVAL
@@ -178,7 +178,6 @@ class Shell:
         elif gone or t.find(o) < 0:
             return _ENOENT
         elif r >= 0:
-            k = row & 15
             c.set(path, "" if k in (STRING, OPAQUE) else "0:0" if k == OBJLNK else 0)
         elif i and not t.find(o) & 1:
             return _EINVAL
@@ -270,10 +269,14 @@ class Shell:
             code = _ENOENT
         except OSError as e:
             code = -e.args[0]
-        except (ImportError, AttributeError):
+        except ImportError:
             code = _ENOSYS
         except (ValueError, TypeError, IndexError):
             code = _EINVAL
+        except Exception as e:
+            # a function of the application
+            sys.print_exception(e)
+            code = _EIO
         self.code = code
         if code:
             print("error", code)
@@ -342,6 +345,8 @@ def sh(line=None):
         try:
             import _thread
 
+            if sys.platform != "linux":
+                _thread.stack_size(8192)
             _the.append(_thread.start_new_thread(background, ()))
         except ImportError:
             pass

@@ -1,4 +1,4 @@
-# A relay before a DTLS server: counts what passes, loses and reorders by a seed, and changes the client's port
+# A relay before a server: counts DTLS records, loses and reorders by a seed, injects, changes the client's port
 # SPDX-License-Identifier: MIT
 """``Tap`` stands between a client and a server on loopback; every record that passes is kept."""
 
@@ -77,6 +77,10 @@ class Tap:
         if old:
             old.close()
         return self.inner.getsockname()[1]
+
+    def inject(self, data):
+        """Send the client a datagram, as if it came from the server."""
+        self.outer.sendto(data, self.client)
 
     def count(self, handshake, up=True):
         """How many handshake messages of this type went one way; retransmissions count."""

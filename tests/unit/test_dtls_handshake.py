@@ -95,7 +95,7 @@ class Server:
         self.out[1] += 1
         b = bytearray(16 + len(body) + 60)
         b[16 : 16 + len(body)] = body
-        end = self.wr.seal(head, memoryview(b), 16, 16 + len(body))
+        end = self.wr.seal(typ, head[3:11], memoryview(b), 16, 16 + len(body))
         start = 16 - self.wr.EXPLICIT
         return head + (end - start).to_bytes(2, "big") + bytes(b[start:end])
 
@@ -142,7 +142,7 @@ class Server:
                 return []
             if self.cid and self.negotiated and typ != 25:
                 return []
-            body = self.rd.open(head, memoryview(body))
+            body = self.rd.open(typ, head[3:11], memoryview(body))
             if body is None:
                 return []
             body = bytes(body)
@@ -275,8 +275,13 @@ class Server:
 
             n = 96
         self.keys = prf(self.master, b"key expansion" + self.server + self.client, n)
-        self.rd = cipher(self.keys, 0, self.flags)
-        self.wr = cipher(self.keys, 1, self.flags)
+        self.rd = cipher(self.keys, 0, self.flags, self.cid if self.negotiated else b"")
+        self.wr = cipher(self.keys, 1, self.flags, self.peer)
+
+    def use(self, cid):
+        """Put another Connection ID into what it sends."""
+        self.peer = cid
+        self.wr = record.Ccm(self.keys, 1, 0, cid)
 
     def end(self):
         d = sha256(self.log).digest()
@@ -387,11 +392,11 @@ def test_record_without_connection_id():
     c, link = opened(server, cid=4)
     good = server.sealed(23, b"data")
     cid = c.cid
-    server.peer = b""
+    server.use(b"")
     assert c.feed(server.sealed(23, b"data"), 0) is None
-    server.peer = b"1234"
+    server.use(b"1234")
     assert c.feed(server.sealed(23, b"data"), 0) is None
-    server.peer = cid
+    server.use(cid)
     assert bytes(c.feed(good, 0)) == b"data"
 
 

@@ -3,7 +3,7 @@
 from binascii import unhexlify
 
 from codec import *
-from link import raises, refused
+from link import raises
 from lwm2m.coap.message import Writer
 from lwm2m.formats import lwm2m_cbor as fmt
 from test_senml import device, every, full, values

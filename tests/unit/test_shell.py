@@ -225,6 +225,8 @@ def test_create_and_delete():
         ("delete 3303/5", -2),
         ("delete 3", -22),
         ("delete 3/0/0", -22),
+        ("delete 3/0/11", -22),
+        ("create 3/0/11", -22),
         ("delete 99/1", -2),
     ):
         assert code(s, line) == expected, line
@@ -240,7 +242,12 @@ def test_exec():
     assert got == [("/3/0/4", b""), ("/3/0/4", b"0=a b"), ("/3/0/4", b"0='a b'")]
     s.client.on_exec("/3/0/5", lambda path, args: 0x80)
     s.client.create("/3303/0")
+    s.client.validate("/3/0/14", lambda path, v: {}[v] if v == "oops" else 1 / 0)
+    s.client.validate("/3/0/15", lambda path, v: False)
     for line, expected in (
+        ("write 3/0/14 oops", -2),
+        ("write 3/0/14 x", -5),
+        ("write 3/0/15 x", -22),
         ("exec 3/0/5", -22),
         ("exec 3/0/0", -22),
         ("exec 3303/0/5605", -22),

@@ -182,7 +182,7 @@ class Handshake:
         n = len(b)
         m = self.flight[1]
         if m:
-            i = n + 13 + len(c.peer) + c.wr.EXPLICIT
+            i = n + c.room
             b = bytearray(b + bytes(i - n) + m + bytes(c.TAIL))
             n = c.seal(22, b, i, i + len(m))[1]
         c.lower.send(b, 0, n)

@@ -16,19 +16,9 @@ _CBC = const(0xAE)  # TLS_PSK_WITH_AES_128_CBC_SHA256, RFC 5487
 _CHUNK = const(256)  # bytes that are ciphered in one go; a multiple of 16
 _AHEAD = const(64)  # sequence numbers that a saved state leaves to the running session
 _NEVER = const(0x3FFFFFFF)
+_ZERO = bytes(16)
 SUITES = (_CCM_8, _CBC)
 _ZERO = bytes(16)
-
-
-def aad(head, n):
-    """What the MAC of a record covers besides its `n` bytes (RFC 5246 6.2.3.3, RFC 9146 5).
-
-    `head` is the record's header without its length: type, version, epoch, sequence number, Connection ID.
-    """
-    size = n.to_bytes(2, "big")
-    if head[0] != 25:
-        return head[3:] + head[:3] + size
-    return b"\xff\xff\xff\xff\xff\xff\xff\xff\x19" + bytes((len(head) - 11,)) + head + size
 
 
 def count(s, n, k):
@@ -55,25 +45,38 @@ class Ccm:
 
     EXPLICIT = 8  # bytes of nonce between header and ciphertext
 
-    def __init__(self, keys, side, ems):
+    def __init__(self, keys, side, ems, cid):
         self.key = keys[16 * side : 16 * side + 16]
-        self.salt = keys[32 + 4 * side : 36 + 4 * side]
         self.ecb = aes(self.key, 1)
+        # What the MAC covers besides the content: B0 with the nonce, then the record's header (RFC 6655 3, RFC 9146 5.3).
+        p = bytes(8) + b"\x17\xfe\xfd\0\0"
+        self.at = 18
+        if cid:
+            p = b"\xff" * 8 + bytes((25, len(cid), 25, 254, 253)) + bytes(8) + cid + b"\0\0"
+            self.at = 31
+        self.size = len(p) + 16
+        p = b"\x5a" + keys[32 + 4 * side : 36 + 4 * side] + bytes(11) + len(p).to_bytes(2, "big") + p
+        self.p = bytearray(p + bytes(-len(p) & 15))
 
-    def crypt(self, head, nonce, m, i, n, opening):
-        """Cipher m[i:i+n] in place; the tag as an integer. The 15 bytes behind are read, and must be 0."""
-        a = aad(head, n)
-        nonce = self.salt + nonce
+    def crypt(self, typ, number, nonce, m, i, n, opening):
+        """Cipher m[i:i+n] in place, the tag goes behind it. 16 bytes there must be 0."""
+        p = self.p
+        j = self.at
+        p[5:13] = nonce
+        p[j : j + 8] = number
+        if j == 18:
+            p[26] = typ
+        j = self.size
+        p[14] = p[j] = n >> 8
+        p[15] = p[j + 1] = n & 255
         # A new CBC object for each record: dearer to keep and to rewind than to make.
         cbc = aes(self.key, 2, _ZERO)
-        s = cbc.encrypt(
-            b"".join((b"\x5a", nonce, n.to_bytes(3, "big"), len(a).to_bytes(2, "big"), a, _ZERO[: -2 - len(a) & 15]))
-        )
+        s = cbc.encrypt(p)
         tag = s[-16:-8]
-        nonce = b"\2" + nonce + b"\0\0\0"
+        nonce = b"\2" + p[1:13] + b"\0\0\0"
         k = 1
         while n > 0:
-            w = min(n, _CHUNK)
+            w = n if n < _CHUNK else _CHUNK
             q = (w + 15) & -16
             if not opening:
                 s = cbc.encrypt(m[i : i + q])
@@ -88,25 +91,26 @@ class Ccm:
             k += 16
             i += w
             n -= w
-        return int.from_bytes(tag, "big") ^ int.from_bytes(self.ecb.encrypt(nonce)[:8], "big")
+        m[i : i + 8] = tag
+        xor(m, i, 8, self.ecb.encrypt(nonce))
 
-    def seal(self, head, m, start, end):
+    def seal(self, typ, number, m, start, end):
         """Seal m[start:end] in place, the nonce goes before it and the tag behind; the new end."""
-        nonce = head[3:11]
-        m[start - 8 : start] = nonce
+        m[start - 8 : start] = number
         m[end : end + 16] = _ZERO
-        tag = self.crypt(head, nonce, m, start, end - start, False)
-        m[end : end + 8] = tag.to_bytes(8, "big")
+        self.crypt(typ, number, number, m, start, end - start, False)
         return end + 8
 
-    def open(self, head, m):
+    def open(self, typ, number, m):
         """The plaintext of a record's body as a memoryview, or None where it is not authentic."""
         n = len(m) - 16
         if 0 <= n < 4080:  # the counter has one byte here
-            b = memoryview(bytearray(n + 15))
+            b = memoryview(bytearray(n + 16))
             b[:n] = m[8:-8]
+            self.crypt(typ, number, m[:8], b, 0, n, True)
             # An XOR of the whole, so that the time tells nothing of the place of a difference.
-            if not self.crypt(head, bytes(m[:8]), b, 0, n, True) ^ int.from_bytes(m[-8:], "big"):
+            xor(b, n, 8, m[-8:])
+            if not int.from_bytes(b[n : n + 8], "big"):
                 return b[:n]
 
 
@@ -171,8 +175,9 @@ class Secure:
         cipher = Ccm
         if suite == _CBC:
             from .cbc import Cbc as cipher
-        self.wr = cipher(keys, 0, self.ems)
-        self.rd = cipher(keys, 1, self.ems)
+        self.wr = cipher(keys, 0, self.ems, peer)
+        self.room = 13 + len(peer) + self.wr.EXPLICIT  # before the plaintext
+        self.rd = cipher(keys, 1, self.ems, cid)
 
     def connect(self, now):
         """Start a handshake, by the session where there is one (RFC 5246 7.3); a session that is open ends."""
@@ -213,23 +218,24 @@ class Secure:
         """Make a record of buf[start:end] in place; where it begins and ends."""
         if self.state == 2 and self.seq >= self.limit:
             self.keep()
+        number = b"\0\1" + self.seq.to_bytes(6, "big")
+        self.seq += 1
         m = memoryview(buf)
         if self.peer:
             m[end] = typ
             end += 1
             typ = 25
-        head = bytes((typ, 254, 253, 0, 1)) + self.seq.to_bytes(6, "big") + self.peer
-        self.seq += 1
-        end = self.wr.seal(head, m, start, end)
+        end = self.wr.seal(typ, number, m, start, end)
         start -= self.wr.EXPLICIT
-        i = start - len(head) - 2
-        m[i:start] = head + (end - start).to_bytes(2, "big")
+        head = bytes((typ, 254, 253)) + number + self.peer + (end - start).to_bytes(2, "big")
+        i = start - len(head)
+        m[i:start] = head
         return i, end
 
     def out(self, typ, buf, start, end):
         """Send buf[start:end] as one record of a type."""
         # A long Connection ID of the server's may need more room than HEAD promises.
-        n = 13 + len(self.peer) + self.wr.EXPLICIT
+        n = self.room
         if n > start:
             b = bytearray(n + end - start + self.TAIL)
             b[n : n + end - start] = memoryview(buf)[start:end]
@@ -275,13 +281,13 @@ class Secure:
             return
         if epoch:
             # With a Connection ID of ours every protected record has it (RFC 9146 4).
-            if not self.rd or (typ == 25) != (len(self.cid) > 0) or head[11:] != self.cid:
+            if not self.rd or head[2] != 253 or head[11:] != self.cid or typ == 25 and not self.cid:
                 return
             n = int.from_bytes(head[5:11], "big")
             d = self.top - n
             if d > 63 or d >= 0 and self.window >> d & 1:
                 return
-            m = self.rd.open(head, m)
+            m = self.rd.open(typ, head[3:11], m)
             if m is None:
                 return
             if d < 0:

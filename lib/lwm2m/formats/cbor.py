@@ -2,10 +2,16 @@
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-from ..coap.message import CoapError
-from ..tree import BOOLEAN, FLOAT, OBJLNK, OPAQUE, TIME, canonical
+from ..tree import canonical
 from .text import single
 from .tlv import struct
+
+# types, as in tree.py
+_FLOAT = const(3)
+_BOOLEAN = const(4)
+_OPAQUE = const(5)
+_TIME = const(6)
+_OBJLNK = const(7)
 
 _DEPTH = const(4)  # of tags, arrays and maps in a value
 _EPOCH = const(0xC1)  # tag 1
@@ -25,15 +31,15 @@ def head(w, c, n):
 
 def value(w, t, v):
     """Put canonical value `v` of type `t`."""
-    if t == OBJLNK:
+    if t == _OBJLNK:
         v = b"%d:%d" % (v >> 16, v & 65535)
-    if t == FLOAT:
+    if t == _FLOAT:
         b = struct.pack(">f", v)
         if struct.unpack(">f", b)[0] != v:
             b = struct.pack(">d", v)
         w.byte(0xF9 + len(b) // 4)
         w.put(b)
-    elif t == BOOLEAN:
+    elif t == _BOOLEAN:
         w.byte(0xF5 if v else 0xF4)
     elif isinstance(v, int):
         if v < 0:
@@ -41,7 +47,7 @@ def value(w, t, v):
         else:
             head(w, 0, v)
     else:
-        head(w, 0x40 if t == OPAQUE else 0x60, len(v))
+        head(w, 0x40 if t == _OPAQUE else 0x60, len(v))
         w.put(v)
 
 
@@ -50,9 +56,9 @@ def typed(kind, v):
     if not kind:
         return None
     t = kind & 15
-    if isinstance(v, bool) != (t == BOOLEAN) or isinstance(v, bytes) != (t == OPAQUE) or isinstance(v, (list, dict)):
+    if isinstance(v, bool) != (t == _BOOLEAN) or isinstance(v, bytes) != (t == _OPAQUE) or isinstance(v, (list, dict)):
         raise ValueError
-    if isinstance(v, float) and t != FLOAT and abs(v) < 1e15 and v == int(v):
+    if isinstance(v, float) and t != _FLOAT and abs(v) < 1e15 and v == int(v):
         v = int(v)
     return canonical(kind, v)
 
@@ -151,7 +157,7 @@ class Reader:
 def encode(w, tree, o, i, r, ri):
     v = single(tree, o, i, r, ri)
     t = tree.row(o, r) & 15
-    if t == TIME:
+    if t == _TIME:
         w.byte(_EPOCH)
     value(w, t, v)
 
@@ -159,7 +165,7 @@ def encode(w, tree, o, i, r, ri):
 def decode(d, a, b, tree, o, i, r, ri, emit):
     row = tree.row(o, r)
     if r < 0 or (row & 0x800 and ri < 0):
-        raise CoapError(0x80)
+        raise ValueError
     c = Reader(memoryview(d)[a:b])
     emit(i, r, ri, typed(row, c.item()))
     if c.p != b - a:

@@ -4,9 +4,6 @@ from ..tree import join
 from .senml import digits, inside, record, walk
 from .senml_json import loads, objects, opaque, value
 
-_LABEL = (b"sv", b"v", b"v", b"bv", b"sv", b"v", b"ov", b"v", b"sv")
-_KEYS = ("", "bn", "", "n", "v", "sv", "bv", "ov")
-
 
 def put(x, o, i, r, ri, t, v, at):
     w = x[2]
@@ -18,7 +15,7 @@ def put(x, o, i, r, ri, t, v, at):
             digits(w, k)
             n = -1
     w.put(b'","' if n < 0 else b'"')
-    w.put(_LABEL[t - 1])
+    w.put((b"sv", b"v", b"v", b"bv", b"sv", b"v", b"ov", b"v", b"sv")[t - 1])
     w.put(b'":')
     value(w, t, v, False)
     w.byte(125)
@@ -45,6 +42,6 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
     base[0] = loads(str(d[:a], "utf8") + "0" + str(d[b:], "utf8")).get("bn", "")
 
     def take(x):
-        record(x, _KEYS, base, tree, emit, opaque)
+        record(x, ("", "bn", "", "n", "v", "sv", "bv", "ov"), base, tree, emit, opaque)
 
     objects(d, a, take)

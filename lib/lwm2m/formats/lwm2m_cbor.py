@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-from ..tree import TIME
 from .cbor import Reader, head, typed, value
 from .senml import inside, walk
+
+# types, as in tree.py
+_TIME = const(6)
 
 _EPOCH = const(0xC1)
 _MOST = const(256)  # values in a payload
@@ -25,7 +27,7 @@ def put(x, o, i, r, ri, t, v, at):
         w.byte(0xBF)
     x[3] = k
     head(w, 0, path[k])
-    if t == TIME:
+    if t == _TIME:
         w.byte(_EPOCH)
     value(w, t, v)
 

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-from ..coap.message import CoapError
-from ..tree import OPAQUE, split
+from ..tree import split
 from .cbor import typed
+
+# types, as in tree.py
+_OPAQUE = const(5)
 
 _MOST = const(256)  # records in a payload
 _VERSION = const(10)
@@ -76,7 +78,7 @@ def record(x, keys, base, tree, emit, opaque=None):
         if r < 0:
             raise ValueError
         row = tree.row(o, r)
-        if opaque and row & 15 == OPAQUE:
+        if opaque and row & 15 == _OPAQUE:
             v = opaque(v)
         v = typed(row, v)
     emit(o, i, r, ri, v)
@@ -90,7 +92,7 @@ def inside(tree, path, emit):
             raise ValueError
         for x, y in zip(path, (o, i, r, ri)):
             if x >= 0 and x != y:
-                raise CoapError(0x80)
+                raise ValueError
         emit(i, r, ri, v)
 
     return check

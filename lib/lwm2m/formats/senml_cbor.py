@@ -1,12 +1,14 @@
 # SenML CBOR (RFC 8428 6; Core 1.1.1 7.4.5): 112
 # SPDX-License-Identifier: MIT
-from ..tree import FLOAT, OBJLNK, TIME
+from micropython import const
+
 from .cbor import Reader, value
 from .senml import digits, inside, record, walk
 
-# by type: v, vs, vb, vd, and the text "vlo", of which this is the head
-_LABEL = b"\x03\x03\x02\x02\x04\x08\x02\x63\x02\x03"
-_KEYS = (-1, -2, -5, 0, 2, 3, 4, 8, "vlo")
+# types, as in tree.py
+_FLOAT = const(3)
+_TIME = const(6)
+_OBJLNK = const(7)
 
 
 def put(x, o, i, r, ri, t, v, at):
@@ -37,9 +39,10 @@ def put(x, o, i, r, ri, t, v, at):
     w.at = b
     if at:
         w.byte(6)
-        value(w, FLOAT if isinstance(at, float) else TIME, at)
-    w.byte(_LABEL[t])
-    if t == OBJLNK:
+        value(w, _FLOAT if isinstance(at, float) else _TIME, at)
+    # by type: v, vs, vb, vd, and the text "vlo", of which this is the head
+    w.byte(b"\x02\x03\x02\x02\x04\x08\x02\x63\x02\x03"[t])
+    if t == _OBJLNK:
         w.put(b"vlo")
     value(w, t, v)
 
@@ -77,7 +80,7 @@ def decode_all(d, a, b, tree, emit):
             x[k] = c.item()
             if len(x) > 16:
                 raise ValueError
-        record(x, _KEYS, base, tree, emit)
+        record(x, (-1, -2, -5, 0, 2, 3, 4, 8, "vlo"), base, tree, emit)
     if c.p != b - a:
         raise ValueError
 

@@ -5,17 +5,22 @@ try:
 except ImportError:
     from json import dumps, loads
 
-from ..tree import BOOLEAN, OBJLNK, OPAQUE, STRING, CORELNK
+from micropython import const
+
 from .senml import digits, inside, record, walk
 from .text import a2b_base64, b2a_base64
 
-_LABEL = (b"vs", b"v", b"v", b"vb", b"vd", b"v", b"vlo", b"v", b"vs")
-_KEYS = ("bver", "bn", "bv", "n", "v", "vs", "vb", "vd", "vlo")
+# types, as in tree.py
+_STRING = const(1)
+_BOOLEAN = const(4)
+_OPAQUE = const(5)
+_OBJLNK = const(7)
+_CORELNK = const(9)
 
 
 def value(w, t, v, url=True):
     """Put canonical value `v` of type `t`; an opaque one as base64, `url` saying which (RFC 8428 5)."""
-    if t == OPAQUE:
+    if t == _OPAQUE:
         w.byte(34)
         v = memoryview(v)
         for k in range(0, len(v), 48):
@@ -23,10 +28,10 @@ def value(w, t, v, url=True):
             w.put(s.rstrip(b"=").replace(b"+", b"-").replace(b"/", b"_") if url else s)
         w.byte(34)
         return
-    if t == OBJLNK:
+    if t == _OBJLNK:
         v = '"%d:%d"' % (v >> 16, v & 65535)
-    elif t in (STRING, CORELNK, BOOLEAN):
-        v = dumps(v if t == BOOLEAN else str(v, "utf8"))
+    elif t in (_STRING, _CORELNK, _BOOLEAN):
+        v = dumps(v if t == _BOOLEAN else str(v, "utf8"))
     else:
         v = str(v)
     w.put(v.encode())
@@ -83,7 +88,7 @@ def put(x, o, i, r, ri, t, v, at):
     w.put(b'","')
     if at:
         w.put(b't":%s,"' % str(at).encode())
-    w.put(_LABEL[t - 1])
+    w.put((b"vs", b"v", b"v", b"vb", b"vd", b"v", b"vlo", b"v", b"vs")[t - 1])
     w.put(b'":')
     value(w, t, v)
     w.byte(125)
@@ -104,7 +109,8 @@ def decode_all(d, a, b, tree, emit):
     d = memoryview(d)[a:b]
 
     def take(x):
-        record(x, _KEYS, base, tree, emit, opaque)
+        keys = ("bver", "bn", "bv", "n", "v", "vs", "vb", "vd", "vlo")
+        record(x, keys, base, tree, emit, opaque)
 
     a = objects(d, 0, take)
     if str(d[a:], "utf8").strip():

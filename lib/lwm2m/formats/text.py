@@ -40,7 +40,11 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
     if r < 0 or (kind and tree.row(o, r) & 0x800 and ri < 0):
         raise CoapError(0x80)
     if t == OPAQUE:
-        v = a2b_base64(v)
+        # a2b_base64() passes over what is no base64
+        d = a2b_base64(v)
+        if b2a_base64(d)[:-1] != v:
+            raise ValueError
+        v = d
     elif t == BOOLEAN:
         v = {b"0": False, b"1": True}.get(v)
     elif t not in (STRING, CORELNK, OBJLNK):

@@ -4,7 +4,7 @@ import gc
 import sys
 
 from ..port import restart, time
-from ..tree import EXEC, READ, WRITE
+from ..tree import CHANGED, EXEC, READ
 
 
 class Device:
@@ -15,11 +15,14 @@ class Device:
     def clock(self, path, v):
         return time() + self.shift
 
-    def set_clock(self, path, v):
-        self.shift = v - time()
+    def set_clock(self, o, i, r):
+        # the time that a server or the application gave goes on from here
+        v = self.client.tree.inst[o][i].pop(r, None)
+        if v is not None:
+            self.shift = v - time()
 
     def free(self, path, v):
-        return gc.mem_free() >> 10
+        return gc.mem_free() >> 10 if v is None else v
 
     def reset_errors(self, path, args):
         self.client.tree.put(3, 0, 11, -1, {0: 0})
@@ -56,7 +59,7 @@ def setup(client):
     }
     t.hooks[3] = [
         (READ, 0, 13, d.clock),
-        (WRITE, 0, 13, d.set_clock),
+        (CHANGED, 0, 13, d.set_clock),
         (READ, 0, 10, d.free),
         (EXEC, 0, 4, d.reboot),
         (EXEC, 0, 5, d.reboot),
