@@ -47,6 +47,7 @@ lint: $(READY) ## style, spelling, and what old MicroPython lacks
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(PY) -m tools.lint
+	$(PY) -m tools.stubs
 
 format: $(READY) ## put the Python code into its standard form
 	$(BIN)/ruff format .

@@ -62,9 +62,7 @@ class Proxy:
         if address not in self.ways:
             loop = asyncio.get_running_loop()
             self.ways[address], _ = await loop.create_datagram_endpoint(
-                lambda: _Side(
-                    lambda d, _: self.carry(d, lambda x: self.front.sendto(x, address))
-                ),
+                lambda: _Side(lambda d, _: self.carry(d, lambda x: self.front.sendto(x, address))),
                 remote_addr=self.server,
             )
         self.carry(data, self.ways[address].sendto)
@@ -152,7 +150,9 @@ async def conversation(server: Server, proxy: Proxy, device: Device, calls: int)
     await asyncio.to_thread(device.wait, "DISCONNECT", 60)
 
     done = collections.Counter(device.events())
-    assert done["on_exec"] == done["on_write"] == done["on_create"] == done["on_delete"] == calls, done
+    assert (
+        done["on_exec"] == done["on_write"] == done["on_create"] == done["on_delete"] == calls
+    ), done
     assert [device.wait("on_exec")["args"] for _ in range(calls)] == [
         [b"%d" % (n % 10)] for n in range(calls)
     ]

@@ -70,7 +70,9 @@ def message(typ, code, mid, token=b"", opts=(), payload=b""):
         parts = [number - last, len(value)]
         last = number
         nibbles = [n if n < 13 else 13 for n in parts]
-        out += bytes([nibbles[0] << 4 | nibbles[1]]) + bytes(n - 13 for n in parts if n > 12) + value
+        out += (
+            bytes([nibbles[0] << 4 | nibbles[1]]) + bytes(n - 13 for n in parts if n > 12) + value
+        )
     return out + (b"\xff" + payload if payload else b"")
 
 
@@ -86,13 +88,24 @@ VALID = (
     message(CON, GET, 1, b"12345678", path("3303/0/5750") + [(23, b"\x02")]),
     message(CON, PUT, 1, b"a", path("3303/0/5750") + [(12, TEXT)], b"another name"),
     message(CON, PUT, 1, b"a", path("3303/0/5750") + [(12, TEXT), (27, b"\x08")], b"x" * 16),
-    message(CON, PUT, 1, b"a", path("3303/0/5700") + [(15, b"pmin=1"), (15, b"gt=30.5"), (15, b"st=2")]),
+    message(
+        CON, PUT, 1, b"a", path("3303/0/5700") + [(15, b"pmin=1"), (15, b"gt=30.5"), (15, b"st=2")]
+    ),
     message(NON, PUT, 1, b"", path("3303/0") + [(12, TLV)], b"\xe8\x16\x76\x08new name"),
-    message(CON, POST, 1, b"zz", path("3303") + [(12, TLV), (60, b"\x20")], b"\x08\x09\x0b\xe8\x16\x76\x07new one"),
+    message(
+        CON,
+        POST,
+        1,
+        b"zz",
+        path("3303") + [(12, TLV), (60, b"\x20")],
+        b"\x08\x09\x0b\xe8\x16\x76\x07new one",
+    ),
     message(CON, DELETE, 1, b"z", path("3303/9")),
     message(CON, FETCH, 1, b"z", [(12, b"\x70"), (17, b"\x70")], b"\x81\xa1\x00\x65/3303"),
     message(CON, IPATCH, 1, b"z", [(12, b"\x70")], b"\x81\xa2\x00\x6c/3303/0/5750\x03\x61x"),
-    message(CON, 0x45, 1, b"none", [(4, b"etag"), (6, b"\x05"), (12, TEXT), (23, b"\x08")], b"body"),
+    message(
+        CON, 0x45, 1, b"none", [(4, b"etag"), (6, b"\x05"), (12, TEXT), (23, b"\x08")], b"body"
+    ),
     message(ACK, 0x44, 1, b"none"),
     message(CON, 0, 1),
     message(ACK, 0, 1),

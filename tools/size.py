@@ -261,21 +261,21 @@ def picture(report: dict) -> str:
             bars = groups.setdefault(profile, [(f"this client, {profile}", own, 0, True)])
             label = client + (" + tinydtls" if with_tls else "")
             bars.append((label, linked[client], tls if with_tls else 0, False))
-    scale = 400 / max(a + b for bars in groups.values() for _, a, b, _ in bars)
+    scale = 390 / max(a + b for bars in groups.values() for _, a, b, _ in bars)
     parts, y = [], 44
     for bars in groups.values():
         for label, code, security, ours in bars:
             colour = "#2f6fb5" if ours else "#9aa5b1"
             weight = ' font-weight="bold"' if ours else ""
-            parts.append(f'<text x="284" y="{y + 13}" text-anchor="end"{weight}>{label}</text>')
+            parts.append(f'<text x="322" y="{y + 13}" text-anchor="end"{weight}>{label}</text>')
             wide = round(code * scale, 1)
-            parts.append(f'<rect x="292" y="{y}" width="{wide}" height="17" fill="{colour}"/>')
+            parts.append(f'<rect x="330" y="{y}" width="{wide}" height="17" fill="{colour}"/>')
             if security:
                 parts.append(
-                    f'<rect x="{292 + wide}" y="{y}" width="{round(security * scale, 1)}" '
+                    f'<rect x="{round(330 + wide, 1)}" y="{y}" width="{round(security * scale, 1)}" '
                     'height="17" fill="#c7ced6"/>'
                 )
-            end = round(298 + (code + security) * scale, 1)
+            end = round(336 + (code + security) * scale, 1)
             parts.append(
                 f'<text x="{end}" y="{y + 13}"{weight}>{(code + security) / 1024:.1f} KB</text>'
             )
@@ -283,14 +283,16 @@ def picture(report: dict) -> str:
         y += 12
     return "\n".join(
         (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 {y + 4}" width="760" height="{y + 4}" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {y + 24}" width="800" height="{y + 24}" '
             'font-family="sans-serif" font-size="12" fill="#1f2933">',
             "<!-- Flash of the profiles beside C clients; made by tools/size.py -->",
             "<!-- SPDX-License-Identifier: MIT -->",
-            f'<rect width="760" height="{y + 4}" fill="#ffffff"/>',
+            f'<rect width="800" height="{y + 24}" fill="#ffffff"/>',
             '<text x="12" y="24" font-size="14" font-weight="bold">Flash on a Cortex-M3: the client alone, '
             "beside C clients of the same reach</text>",
             *parts,
+            f'<text x="12" y="{y + 10}" font-size="11">MicroPython, libc and AES are not counted; light grey is '
+            "tinydtls, which the C clients need for what standard and full have in them.</text>",
             "</svg>\n",
         )
     )

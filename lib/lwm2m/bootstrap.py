@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-from .coap.message import CoapError
+from .coap import CoapError
 from .requests import apply, decode
 from .session import ASKING, ON, Session
 from .tree import join

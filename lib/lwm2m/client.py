@@ -3,7 +3,7 @@
 import sys
 
 from .coap.endpoint import Endpoint
-from .coap.message import CoapError, Packet, Writer
+from .coap import CoapError, Packet, Writer
 from .formats import find
 from .observe import changed
 from .port import identity, open_udp, ready, ticks_add, ticks_diff, ticks_ms

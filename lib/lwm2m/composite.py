@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-from .coap.message import CoapError
+from .coap import CoapError
 from .formats import find
 from .observe import observe
 from .requests import apply, check, present
@@ -55,7 +55,13 @@ def serve(s, p, w, now):
         ct = p.accept
     obs = -1
     if p.obs >= 0:
-        s.groups = tuple([g for g in s.groups if g.observed and g.token != p.token and (not p.obs or g.paths != paths)])
+        s.groups = tuple(
+            [
+                g
+                for g in s.groups
+                if g.observed and g.token != p.token and (not p.obs or g.paths != paths)
+            ]
+        )
         if not p.obs and len(s.groups) < _MOST:
             g = Group(s, p, paths, ct, now)
             obs = 1
@@ -122,7 +128,9 @@ def content(s, p, paths, obs, ct):
             have.append(x)
     s.path = have
     s.ct = ct
-    s.ep.content(p.b2 if p else -1, p.b1 if p else -1, obs, ct, lambda w: fmt.encode_all(w, t, have))
+    s.ep.content(
+        p.b2 if p else -1, p.b1 if p else -1, obs, ct, lambda w: fmt.encode_all(w, t, have)
+    )
     return 0x45
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-from .coap.message import CoapError
+from .coap import CoapError
 
 # an observation
 _TOKEN = const(0)
@@ -164,6 +164,8 @@ def observe(s, p, ct, now):
     timing(s, e)
     e[_LAST] = number(s, e)
     s.observed.append(e)
+    if s.tree.series:
+        e[_DIRTY] = s.tree.series.kept(path[0], path[1], path[2])
     return 1
 
 

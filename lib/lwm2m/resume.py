@@ -1,5 +1,7 @@
 # A registration that outlives a deep sleep, beside its DTLS session: where it is, until when, who observes what
 # SPDX-License-Identifier: MIT
+from micropython import const
+
 try:
     from ujson import dumps, loads
     from ubinascii import hexlify, unhexlify
@@ -8,9 +10,24 @@ except ImportError:
     from binascii import hexlify, unhexlify
 from .port import time
 
+_FORM = const(1)  # another one where what is saved has another form, or observe.py's entries have
+
+# in an observation
+_TOKEN = const(0)
+_CT = const(5)
+_SEQ = const(6)
+_SEC = const(8)
+_DIRTY = const(10)
+_MIDN = const(11)
+_TIMES = (_SEC, 15, 16)
+
 
 def text(b):
     return str(hexlify(b), "ascii")
+
+
+def texts(x):
+    return [text(b) for b in x]
 
 
 def objects(s):
@@ -19,22 +36,41 @@ def objects(s):
     return str([(o, sorted(t.instances(o))) for o in sorted(t.inst) if o])
 
 
+def shifted(e, t):
+    e = list(e)
+    for i in _TIMES:
+        e[i] += t
+    return e
+
+
 def keep(s):
     """Save the registration of session `s` by the client's `save`, or, if it is over, that there is none."""
     b = b""
     if s.location:
         s.tls.keep()
+        # all times are of the clock on the wall
         t = time() - s.client.sec
         b = dumps(
             [
+                _FORM,
                 t + s.expires,
                 s.lifetime(),
                 s.level,
                 objects(s),
-                [text(x) for x in s.location],
-                # when an observation last notified, instead of ticks
-                [[text(e[0])] + e[1:7] + [t + e[8], e[9]] for e in s.observed],
+                texts(s.location),
                 s.attributes,
+                # the attributes in force, the last, follow from the others
+                [[text(e[_TOKEN])] + shifted(e, t)[1:-1] for e in s.observed],
+                [
+                    (
+                        text(g.token),
+                        texts(g.query),
+                        g.paths,
+                        shifted(g.observed[0], t)[_CT : _SEC + 1],
+                    )
+                    for g in s.groups
+                    if g.observed
+                ],
             ]
         ).encode()
     s.client.save("reg%d" % s.ssid, b)
@@ -45,27 +81,39 @@ def wake(s, now):
     c = s.client
     b = c.load("reg%d" % s.ssid)
     try:
-        end, life, level, links, location, observed, attributes = loads(b)
+        form, end, life, level, links, location, attributes, observed, groups = loads(b)
     except (ValueError, TypeError):
         return
-    t = time() - c.sec
+    t = c.sec - time()
     # more than the lifetime is left where the clock lost its time
-    if not 0 < end - t - c.sec <= life:
+    if form != _FORM or not c.sec < end + t <= c.sec + life:
         return
     s.location = [unhexlify(x) for x in location]
-    s.expires = end - t
+    s.expires = end + t
     s.level = s.tree.level = level
     s.what = (life != s.lifetime()) | (links != objects(s)) << 2
     s.attributes = attributes
     from .observe import changed, timing
 
+    # a number leaves room for those that went out after it was saved
     for e in observed:
-        sec = min(e[7] - t, c.sec)
-        # the number leaves room for those that went out after it was saved
-        e = [unhexlify(e[0])] + e[1:6] + [e[6] + 256, 0, sec, e[8]]
-        e += [False, -1, 0, 0, False, sec, sec, False, None, None]
+        e = shifted(e + [None], t)
+        e[_TOKEN] = unhexlify(e[_TOKEN])
+        e[_SEQ] += 256
+        e[_MIDN] = -1
         timing(s, e)
         s.observed.append(e)
     # what happened meanwhile is not known
     for o in s.tree.inst:
         changed(s, o, -1, -1)
+    for token, query, paths, (ct, seq, at, sec) in groups:
+        from .composite import Group
+
+        c.p.token = unhexlify(token)
+        c.p.query = [unhexlify(x) for x in query]
+        g = Group(s, c.p, paths, ct, now)
+        for e in g.observed:
+            e[_SEQ] = seq + 256
+            e[_SEC] = sec + t
+            e[_DIRTY] = True
+        s.groups += (g,)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-from .coap.message import CoapError
+from .coap import CoapError
 from .formats import find
 from .formats.senml import walk
 from .session import ON

@@ -1,6 +1,9 @@
 # Time series: what is set is kept with its time, until a notification or Send has brought it to a server
 # SPDX-License-Identifier: MIT
-from array import array
+try:
+    from uarray import array
+except ImportError:
+    from array import array
 from micropython import const
 
 from .port import time
@@ -12,6 +15,7 @@ _END = const(2)
 _COUNT = const(3)
 _OLDEST = const(4)
 _BOOLEAN = const(5)
+_PASSING = const(6)  # True where it goes once it is empty: what store.py made
 
 _STEP = 0.001953125
 # where floats are single they hold no seconds since 1970, and times stay whole
@@ -19,9 +23,10 @@ _DOUBLE = 16e8 + _STEP > 16e8
 
 
 class Series:
-    """The rings of a client's resources, as `tree.series`. Bound: `most`."""
+    """The rings of a client's resources, as `tree.series`. Bound: `most`; `dropped` counts what was lost."""
 
     most = 4
+    dropped = 0
 
     def __init__(self, tree):
         self.tree = tree
@@ -40,6 +45,7 @@ class Series:
                     # a time of its own for each, in their order, and apart in ms
                     t = last + _STEP
                 if x[_COUNT] == size:
+                    self.dropped += 1
                     if not x[_OLDEST]:
                         return
                     x[_COUNT] -= 1
@@ -52,9 +58,9 @@ class Series:
         """[(seconds since 1970, value), ...] of a cached resource, oldest first; None where it is not.
         For the formats that have times; `tree.used`, if it is a list, learns what a message tells."""
         x = self.rings.get((o, i, r))
-        if not x:
-            return x
         t = self.tree
+        if not x or x[_PASSING] and t.used is None:
+            return None
         m = t.memo
         if t.used is not None:
             t.used.append((x, x[_END]))
@@ -75,6 +81,28 @@ class Series:
         """A server has what entries() put into the list `used`."""
         for x, end in used:
             x[_COUNT] = min(x[_COUNT], x[_END] - end)
+            for k in list(self.rings):
+                if x[_PASSING] and not x[_COUNT] and self.rings[k] is x:
+                    del self.rings[k]
+
+    def kept(self, o, i, r):
+        """True where something under a path waits for its observer (store.py)."""
+        for k in self.rings:
+            x = self.rings[k]
+            if x[_PASSING] and x[_COUNT] and k[0] == o and i in (-1, k[1]) and r in (-1, k[2]):
+                return True
+        return False
+
+    def ring(self, o, i, r, row, n, oldest, passing):
+        """Make the ring of a resource; False where there is one, or the type does not allow it."""
+        # by type, and not for what has instances
+        code = {2: "q", 3: "d", 4: "b", 6: "q", 8: "Q"}.get(row & 0x80F)
+        if not code or (o, i, r) in self.rings:
+            return False
+        zero = [0] * n
+        times = array("d" if _DOUBLE else "I", zero)
+        self.rings[o, i, r] = [times, array(code, zero), 0, 0, oldest, code == "b", passing]
+        return True
 
 
 def cache(client, path, n, oldest=False):
@@ -83,13 +111,8 @@ def cache(client, path, n, oldest=False):
     o, i, r, ri, row = client.place(path)
     t = client.tree
     s = t.series or Series(t)
-    # by type, and not for what has instances
-    code = {2: "q", 3: "d", 4: "b", 6: "q", 8: "Q"}.get(row & 0x80F)
-    if not code or n < 1 or len(s.rings) >= s.most or (o, i, r) in s.rings:
+    if n < 1 or len(s.rings) >= s.most or not s.ring(o, i, r, row, n, oldest, False):
         raise ValueError("not to be cached: " + path)
-    zero = [0] * n
-    times = array("d" if _DOUBLE else "I", zero)
-    s.rings[o, i, r] = [times, array(code, zero), 0, 0, oldest, code == "b"]
     t.series = s
     # the value that stands there is what formats without times show, whatever on_read() said before
     client.on_read(path, lambda path, v: v)

@@ -3,7 +3,7 @@
 from micropython import const
 
 from .coap.endpoint import Endpoint
-from .coap.message import CoapError
+from .coap import CoapError
 from .formats import find
 from .observe import poll as notifications
 from .observe import rejected
@@ -161,6 +161,13 @@ class Session:
             s.begin()
 
     def start(self, delay=0):
+        if self.observed and self.account(6):
+            try:
+                from .store import hold
+
+                hold(self)
+            except ImportError:
+                pass
         self.close()
         self.state = WAITING
         self.at = self.client.sec + delay

@@ -1,8 +1,13 @@
 # The shell: Zephyr's lwm2m commands at the REPL, on standard input, or in an application
 # SPDX-License-Identifier: MIT
-import binascii
-import select
-import struct
+try:
+    import ubinascii as binascii
+    import uselect as select
+    import ustruct as struct
+except ImportError:
+    import binascii
+    import select
+    import struct
 import sys
 from micropython import const
 

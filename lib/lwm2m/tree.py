@@ -3,7 +3,7 @@
 import sys
 from micropython import const
 
-from .coap.message import CoapError
+from .coap import CoapError
 from .model import TABLE
 
 # access, the third byte of a table's row
@@ -50,12 +50,8 @@ def split(path):
 
 
 def join(o, i=-1, r=-1, ri=-1):
-    s = ""
-    for x in (o, i, r, ri):
-        if x < 0:
-            break
-        s += "/%d" % x
-    return s
+    n = (o >= 0) + (i >= 0) + (r >= 0) + (ri >= 0)
+    return "/%d" * n % (o, i, r, ri)[:n]
 
 
 def canonical(kind, v):

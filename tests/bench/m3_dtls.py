@@ -42,6 +42,7 @@ ROWS = (
     "> 19fefd0001000000000002aabbccddeeff0013000100000000000279441a27a27461e21f5bab",
 )
 
+
 class Sink:
     sent = bytes_ = 0
 
@@ -57,7 +58,14 @@ c = None
 
 def fresh():
     global c
-    c = Secure(sink, "device", bytes(range(16)), cid=4, random=lambda n: bytes(range(n)), save=lambda b: None)
+    c = Secure(
+        sink,
+        "device",
+        bytes(range(16)),
+        cid=4,
+        random=lambda n: bytes(range(n)),
+        save=lambda b: None,
+    )
 
 
 def handshake():
@@ -107,7 +115,9 @@ session = c.dump()
 
 def wake():
     global c
-    c = Secure(sink, "device", bytes(range(16)), cid=4, session=session, random=len, save=lambda b: None)
+    c = Secure(
+        sink, "device", bytes(range(16)), cid=4, session=session, random=len, save=lambda b: None
+    )
     c.send(buf, 60, 160)
 
 

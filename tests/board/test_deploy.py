@@ -137,9 +137,7 @@ def test_mip_installs_from_package_json(boot):
     for name in profiles.files("core", "generic"):
         size = (profiles.PACKAGE / name).stat().st_size
         assert disk.exec(f"print(len(disk.files['/lib/lwm2m/{name}']))") == f"{size}\n"
-    assert (
-        disk.exec("from lwm2m.coap.message import Packet; print(Packet)") == "<class 'Packet'>\n"
-    )
+    assert disk.exec("from lwm2m.coap import Packet; print(Packet)") == "<class 'Packet'>\n"
 
 
 def test_romfs_is_written_by_mpremote_and_runs_in_place(boot):
@@ -167,7 +165,7 @@ def test_quec_pack_holds_mpy_version_5(capsys):
     with zipfile.ZipFile(deploy.OUT / "quec-core.zip") as archive:
         names = archive.namelist()
         compiled = [name for name in names if name.endswith(".mpy")]
-        assert "usr/lwm2m/coap/message.mpy" in compiled and "usr/main.py" in names
+        assert "usr/lwm2m/coap/endpoint.mpy" in compiled and "usr/main.py" in names
         for name in compiled:
             # "M", version, the flag for Unicode strings, 31 bits of small integers
             assert archive.read(name)[:4] == b"M\x05\x02\x1f", name

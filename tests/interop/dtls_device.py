@@ -184,7 +184,13 @@ class Device:
                     total += ticks_diff(ticks_us(), t)
                     n += 1
             best[2] = min(best[2], total / n)
-        return {"handshake": work, "seal": best[0], "send": best[1], "open": best[2], "received": self.lower.received}
+        return {
+            "handshake": work,
+            "seal": best[0],
+            "send": best[1],
+            "open": best[2],
+            "received": self.lower.received,
+        }
 
     def op_close(self, a):
         self.c.close()

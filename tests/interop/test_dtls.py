@@ -231,6 +231,54 @@ def test_bad_line(seed):
         assert line.lost
 
 
+@pytest.mark.parametrize("own", [True, 5])
+def test_leshan_connection_id(leshan, own):
+    """Another port, and another life after a sleep: the same session, with no handshake."""
+    endpoint = f"connection-id-{own}"
+    leshan.request("security-add", endpoint=endpoint, identity=endpoint, key=KEY.hex())
+    more = {"cid": own, "save": True}
+    location = endpoint.encode()
+    request = (
+        b"\x41\x02\x00\x01T\xb2rd\x11\x28\x3d"
+        + bytes([len(location) + 3 - 13])
+        + b"ep="
+        + location
+    )
+    request += b"\x06lt=300\x09lwm2m=1.0\xff</1/0>,</3/0>"
+    with Device(leshan.secure_port, endpoint, KEY, **more) as device:
+        r = device.connect()
+        assert (r["state"], r["suite"]) == (2, CCM)
+        assert len(r["peer"]) == 12
+        assert len(r["cid"]) == (10 if own == 5 else 0)
+        (answer,) = device.send(request)
+        assert answer[:5] == b"\x61\x41\x00\x01T"
+        leshan.wait("registered", endpoint=endpoint)
+        location = answer[answer.index(b"\x82rd") + 3 :]
+        update = b"\x41\x02\x00\x02T\xb2rd" + bytes([location[0] & 15]) + location[1:]
+        sent = device.call("rebind")["sent"]
+        (answer,) = device.send(update)
+        assert answer == b"\x61\x44\x00\x02T"
+        r = device.call("dump")
+        assert r["sent"] == sent + 1
+        session = r["session"]
+    with Device(leshan.secure_port, endpoint, KEY, session=session, **more) as device:
+        (answer,) = device.send(update[:3] + b"\x03" + update[4:])
+        assert answer == b"\x61\x44\x00\x03T"
+        assert device.call("dump")["sent"] == 1
+
+
+def test_leshan_resumption(leshan):
+    endpoint = "resumption"
+    leshan.request("security-add", endpoint=endpoint, identity=endpoint, key=KEY.hex())
+    with Device(leshan.secure_port, endpoint, KEY, cid=False) as device:
+        r = device.connect()
+        assert (r["state"], r["peer"]) == (2, "")
+        session = device.call("dump")["session"]
+    with Device(leshan.secure_port, endpoint, KEY, cid=False, session=session) as device:
+        again = device.connect()
+        assert (again["state"], again["sid"]) == (2, r["sid"])
+
+
 # MicroPython's own tls behind the same interface
 
 

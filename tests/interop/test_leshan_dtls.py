@@ -252,6 +252,46 @@ def test_deep_sleep_keeps_observations(tap, secure, tmp_path):
     assert {each.type for each in line.seen} == {25, 23}
 
 
+def test_deep_sleep_keeps_composite_observations(need, tap, secure, tmp_path):
+    need("senml")
+    line = tap()
+    device, peer = secure(line.uri, store=str(tmp_path), version="1.1")
+    observed = peer.observe_composite(["/3/0/14", "/3/0/15"])
+    if observed.code == "4.05":
+        pytest.skip("the client has no composite operations")
+    device.pause()
+    device.wait("ENGINE_SUSPENDED")
+    device.power_off()
+    line.clear()
+    device, peer = secure(line.uri, known=True, store=str(tmp_path), version="1.1")
+    peer.wait("updated")
+    peer.wait("notification", 5, observation=observed.observation)
+    device.set("/3/0/15", "awake")
+    told = peer.wait("notification", 5, observation=observed.observation)
+    assert told.content["/3/0/15"] == "awake"
+    assert {each.type for each in line.seen} == {25, 23}
+
+
+def test_server_restart_while_the_device_sleeps(tap, secure, tmp_path, endpoint):
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(Leshan(cid=CID))
+        port = server.secure_port
+        line = tap(port)
+        kw = {"store": str(tmp_path), **QUICK}
+        device, peer = secure(line.uri, server=server, **kw)
+        device.power_off()
+        server.stop()
+        server = stack.enter_context(Leshan(coaps=port, cid=CID))
+        allow(server, endpoint)
+        line.clear()
+        device, peer = secure(line.uri, server=server, known=True, **kw)
+        device.wait("REG_TIMEOUT", 10)
+        peer.wait("registered", 15)
+        device.wait("REGISTRATION_COMPLETE")
+        assert line.count(KEY_EXCHANGE) == 1
+        assert peer.read("/3/0/16").code == "2.05"
+
+
 def test_waking_tells_what_changed(tap, secure, tmp_path):
     line = tap()
     device, peer = secure(line.uri, store=str(tmp_path))

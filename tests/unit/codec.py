@@ -3,7 +3,7 @@
 import json
 
 from link import Skip
-from lwm2m.coap.message import CoapError, Writer
+from lwm2m.coap import CoapError, Writer
 from lwm2m.tree import Tree, canonical, split
 
 _R, _W, _E, _MULTI, _MANDATORY = 1, 2, 4, 8, 16

@@ -231,7 +231,9 @@ class Peer:
         return self.request(PUT, path, list(opts) + [(FORMAT, ct)], payload)
 
     def post(self, path, payload=b"", ct=None, *opts):
-        return self.request(POST, path, list(opts) + ([] if ct is None else [(FORMAT, ct)]), payload)
+        return self.request(
+            POST, path, list(opts) + ([] if ct is None else [(FORMAT, ct)]), payload
+        )
 
     def delete(self, path):
         return self.request(DELETE, path)
@@ -241,13 +243,20 @@ class Peer:
 
     def observe(self, path, accept=None, **kw):
         """Start an observation: the first answer, whose token is that of the notifications."""
-        return self.request(GET, path, [(OBSERVE, 0)] + ([] if accept is None else [(ACCEPT, accept)]), **kw)
+        return self.request(
+            GET, path, [(OBSERVE, 0)] + ([] if accept is None else [(ACCEPT, accept)]), **kw
+        )
 
     def notes(self, token, since=0):
         """The notifications with a token, repetitions left out."""
         out = []
         for m in self.heard[since:]:
-            if m.code >= 64 and m.token == token and m.typ != ACK and m.mid not in [x.mid for x in out]:
+            if (
+                m.code >= 64
+                and m.token == token
+                and m.typ != ACK
+                and m.mid not in [x.mid for x in out]
+            ):
                 out.append(m)
         return out
 
@@ -372,7 +381,7 @@ class Link:
 
 def refused(fn, *args):
     """The CoAP code of a CoapError that a call raises, None where it raises none."""
-    from lwm2m.coap.message import CoapError
+    from lwm2m.coap import CoapError
 
     try:
         fn(*args)

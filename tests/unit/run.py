@@ -85,7 +85,10 @@ def main(names):
                 sys.print_exception(e)
             gc.collect()
         del sys.modules[module]
-        print("%-24s %3d passed, %5d ms" % (module, passed - before, time.ticks_diff(time.ticks_ms(), start)))
+        print(
+            "%-24s %3d passed, %5d ms"
+            % (module, passed - before, time.ticks_diff(time.ticks_ms(), start))
+        )
     if names and not passed + failed + skipped:
         failed = 1
         print("FAIL no such test:", " ".join(names))

@@ -87,16 +87,22 @@ def test_two_readers_do_not_mix():
     link = opaque_client()
     link.client.set("/9/0/0", "y" * 700)
     got = []
-    pieces(link, "/9/0/2", 2, each=lambda n: n == 3 and got.append(pieces(link, "/9/0/0", 1, TEXT)[0]))
+    pieces(
+        link, "/9/0/2", 2, each=lambda n: n == 3 and got.append(pieces(link, "/9/0/0", 1, TEXT)[0])
+    )
     assert got == [b"y" * 700]
-    body, _ = pieces(link, "/9/0/2", 2, each=lambda n: n == 3 and got.append(pieces(link, "/9/0/0", 1, TEXT)[0]))
+    body, _ = pieces(
+        link, "/9/0/2", 2, each=lambda n: n == 3 and got.append(pieces(link, "/9/0/0", 1, TEXT)[0])
+    )
     assert body == BIG and got[1] == b"y" * 700
 
 
 def test_a_value_that_changes_in_between():
     link = opaque_client()
     other = bytes(len(BIG))
-    body, out = pieces(link, "/9/0/2", 5, each=lambda n: n == 2 and link.client.set("/9/0/2", other))
+    body, out = pieces(
+        link, "/9/0/2", 5, each=lambda n: n == 2 and link.client.set("/9/0/2", other)
+    )
     tags = [m.all(ETAG)[0] for m in out]
     # either the value of the beginning, held still, or a new tag that tells
     assert body == BIG or len(set(tags)) > 1
@@ -115,7 +121,9 @@ def test_a_callback_that_counts():
 
     link.client.on_read("/9/0/2", read)
     body, out = pieces(link, "/9/0/2", 2)
-    assert len(body) == 1500 and (len(set(body)) == 1 or len(set([m.all(ETAG)[0] for m in out])) > 1)
+    assert len(body) == 1500 and (
+        len(set(body)) == 1 or len(set([m.all(ETAG)[0] for m in out])) > 1
+    )
     assert pieces(link, "/9/0/2", 2)[0] != body
 
 
@@ -138,7 +146,9 @@ def test_an_instance_that_is_deleted_in_between():
     assert out[-1].code == 0x84
 
 
-def block1(link, path, body, szx=2, num=0, opts=(), code=PUT, ct=OPAQUE, size1=True, stop=None, token=None):
+def block1(
+    link, path, body, szx=2, num=0, opts=(), code=PUT, ct=OPAQUE, size1=True, stop=None, token=None
+):
     """Writes block by block: the codes, and the last answer."""
     s = link.server
     codes = []
@@ -220,7 +230,6 @@ def test_begun_anew():
 
 def test_a_block_that_comes_twice():
     link = opaque_client()
-    s = link.server
     link.fault = lambda peer, d, to_client: (0, 3)  # every datagram twice
     codes, m = block1(link, "/9/0/2", b"\x03" * 600, 2)
     link.run(1)
@@ -269,7 +278,6 @@ def test_transfers_are_bounded():
 
 def test_refused_writes_in_blocks():
     link = opaque_client()
-    s = link.server
     # refused at the end at the latest, and nothing is changed
     assert block1(link, "/3/0/0", b"x" * 200, 2, ct=TEXT)[0][-1] == 0x85
     assert block1(link, "/9/7/2", b"x" * 200, 2)[0][-1] == 0x84
@@ -298,7 +306,9 @@ def test_streaming():
     start = gc.mem_alloc()
     for num in range(196):
         more = 8 if num < 195 else 0
-        m = s.put("/9/0/2", body[num * 512 : num * 512 + 512], OPAQUE, (BLOCK1, num << 4 | more | 5))
+        m = s.put(
+            "/9/0/2", body[num * 512 : num * 512 + 512], OPAQUE, (BLOCK1, num << 4 | more | 5)
+        )
         assert m.code == (0x5F if more else 0x44)
         s.heard = []
         if num % 20 == 0:

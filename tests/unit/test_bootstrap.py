@@ -2,13 +2,27 @@
 # SPDX-License-Identifier: MIT
 from link import *
 
-_NOT_FOUND, _NOT_ALLOWED, _BAD, _ACCEPT, _CHANGED, _DELETED, _CONTENT = 0x84, 0x85, 0x80, 0x86, 0x44, 0x42, 0x45
+_NOT_FOUND, _NOT_ALLOWED, _BAD, _ACCEPT, _CHANGED, _DELETED, _CONTENT = (
+    0x84,
+    0x85,
+    0x80,
+    0x86,
+    0x44,
+    0x42,
+    0x45,
+)
 
 
 def tlv(ident, v, kind=0xC0):
     """A TLV entry; integers as short as can be."""
     if isinstance(v, int):
-        v = bytes((v,)) if v < 128 else bytes((v >> 8, v & 255)) if v < 32768 else bytes((0, v >> 16, v >> 8 & 255, v & 255))
+        v = (
+            bytes((v,))
+            if v < 128
+            else bytes((v >> 8, v & 255))
+            if v < 32768
+            else bytes((0, v >> 16, v >> 8 & 255, v & 255))
+        )
     elif isinstance(v, str):
         v = v.encode()
     if len(v) < 8:
@@ -52,7 +66,9 @@ def accounts(b, uri="coap://server", ssid=101):
 
 def state(link):
     inst = link.client.tree.inst
-    return sorted([(o, i, r, repr(inst[o][i][r])) for o in inst for i in inst[o] for r in inst[o][i]])
+    return sorted(
+        [(o, i, r, repr(inst[o][i][r])) for o in inst for i in inst[o] for r in inst[o][i]]
+    )
 
 
 def test_client_initiated():
@@ -181,7 +197,9 @@ def test_delete():
     accounts(b)
     assert b.delete("/").code == _DELETED
     # the bootstrap server's account and the device object stay
-    assert list(c.tree.inst[0]) == [0] and c.tree.inst[1] == {} and c.get("/3/0/0") == "MicroPython"
+    assert (
+        list(c.tree.inst[0]) == [0] and c.tree.inst[1] == {} and c.get("/3/0/0") == "MicroPython"
+    )
 
 
 def test_inconsistent():
@@ -189,7 +207,9 @@ def test_inconsistent():
         lambda b: b.delete("/1"),  # no server
         lambda b: b.put("/1/1", server(55), TLV),  # one without security
         lambda b: b.put("/0/1", security("coap://server", 102), TLV),  # the numbers differ
-        lambda b: b.put("/0/1", tlv(0, "coap://server") + tlv(1, 0) + tlv(2, 0) + tlv(10, 101), TLV),  # no key
+        lambda b: b.put(
+            "/0/1", tlv(0, "coap://server") + tlv(1, 0) + tlv(2, 0) + tlv(10, 101), TLV
+        ),  # no key
     ):
         link, b = factory()
         link.client.set("/3/0/14", "+01:00")
@@ -305,12 +325,14 @@ def test_fallback():
             link.client.set("/1/1/16", allowed)
         old.reply = lambda m: (0x83, (), b"")
         link.client.update()
-        n = len(b.heard)
         link.run(1000)
         if allowed is False:
             assert not b.heard and "NETWORK_ERROR" in link.names()
             continue
-        assert b.requests[0].path() == "/bs" and "NETWORK_ERROR" not in link.names(), (allowed, link.names())
+        assert b.requests[0].path() == "/bs" and "NETWORK_ERROR" not in link.names(), (
+            allowed,
+            link.names(),
+        )
         accounts(b)
         assert b.post("/bs").code == _CHANGED
         link.until("REGISTRATION_COMPLETE")

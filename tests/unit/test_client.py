@@ -31,7 +31,18 @@ def test_addresses():
         ("coaps://[2001:db8::1]:7000", (True, "2001:db8::1", 7000)),
     ):
         assert tuple(address(uri)) == want, (uri, address(uri))
-    for uri in ("", "coap://", "http://x", "coap://x:", "coap://x:0", "coap://x:65536", "coap://x:y", "coap://[::1", "x:-1", "coap://x:1:2"):
+    for uri in (
+        "",
+        "coap://",
+        "http://x",
+        "coap://x:",
+        "coap://x:0",
+        "coap://x:65536",
+        "coap://x:y",
+        "coap://[::1",
+        "x:-1",
+        "coap://x:1:2",
+    ):
         if uri == "coap://x:":
             continue  # an empty port is the default one (RFC 3986)
         assert raises(ValueError, address, uri), uri
@@ -139,14 +150,23 @@ def test_errors():
         else:
             assert False, (path, v)
         assert repr(c.tree.inst[1000]) == before, (path, v)
-    for path, error in (("/1000/9/1", KeyError), ("/9999/0/1", ValueError), ("/1000/0/77", ValueError), ("/1000/0", ValueError)):
+    for path, error in (
+        ("/1000/9/1", KeyError),
+        ("/9999/0/1", ValueError),
+        ("/1000/0/77", ValueError),
+        ("/1000/0", ValueError),
+    ):
         assert raises(error, c.get, path), path
     assert c.get("/0/0/0") == "coap://server"
 
 
 def test_instances():
     link, c = client()
-    assert c.create("/3303/5") == "/3303/5" and c.create("/3303") == "/3303/0" and c.create("3303") == "/3303/1"
+    assert (
+        c.create("/3303/5") == "/3303/5"
+        and c.create("/3303") == "/3303/0"
+        and c.create("3303") == "/3303/1"
+    )
     for path in ("/3303/5", "/9999", "/9999/0", "/3303/0/5700", "/x", "/3303/65536"):
         assert raises(ValueError, c.create, path), path
     c.delete("/3303/5")

@@ -4,7 +4,7 @@ import json
 
 from codec import table
 from link import *
-from lwm2m.coap.message import CoapError
+from lwm2m.coap import CoapError
 from lwm2m.model_ipso import TABLE as IPSO
 from lwm2m.tree import LATER
 
@@ -53,7 +53,9 @@ def whole(s, *paths):
 
 
 def ipatch(s, *records, **kw):
-    return s.request(IPATCH, "/", [(FORMAT, kw.get("ct", SENML_JSON))], json.dumps(list(records)).encode())
+    return s.request(
+        IPATCH, "/", [(FORMAT, kw.get("ct", SENML_JSON))], json.dumps(list(records)).encode()
+    )
 
 
 def told(m):
@@ -86,7 +88,10 @@ def test_read_any_mix():
 def test_paths_that_include_others_are_told_once():
     link, s = client()
     assert told(fetch(s, "/3303/0/5700", "/3303", "/3303/0", A)) == {A: 20.0, B: 30.0}
-    assert told(fetch(s, "/1001/0/2/3", "/1001/0/2", "/1001/0/2/0")) == {"/1001/0/2/0": 5, "/1001/0/2/3": 6}
+    assert told(fetch(s, "/1001/0/2/3", "/1001/0/2", "/1001/0/2/0")) == {
+        "/1001/0/2/0": 5,
+        "/1001/0/2/3": 6,
+    }
     everything = told(whole(s, "/", "/3303/0/5700", "/3"))
     assert everything[A] == 20.0
 
@@ -94,13 +99,28 @@ def test_paths_that_include_others_are_told_once():
 def test_root_path_leaves_object_0_out():
     link, s = client()
     m = told(whole(s, "/"))
-    assert m[A] == 20.0 and m["/1/0/1"] == 86400 and m["/3/0/14"] == "+00:00" and m["/1001/0/4"] == "fixed"
+    assert (
+        m[A] == 20.0
+        and m["/1/0/1"] == 86400
+        and m["/3/0/14"] == "+00:00"
+        and m["/1001/0/4"] == "fixed"
+    )
     assert not [p for p in m if p.startswith("/0")]
 
 
 def test_partial_presence():
     link, s = client()
-    m = fetch(s, A, "/3303/7", "/3303/0/5701", "/4711/0/1", "/0/0/0", "/1001/0/3", "/1001/0/2/9", "/1001/0/1/0")
+    m = fetch(
+        s,
+        A,
+        "/3303/7",
+        "/3303/0/5701",
+        "/4711/0/1",
+        "/0/0/0",
+        "/1001/0/3",
+        "/1001/0/2/9",
+        "/1001/0/1/0",
+    )
     assert m.code == 0x45 and told(m) == {A: 20.0}
     assert fetch(s, "/3303/7", "/0/0/0", "/1001/0/3").code == 0x84
     link.client.delete("/3303/0")
@@ -115,7 +135,9 @@ def test_formats_of_request_and_answer():
     for ct in (SENML_CBOR, 322):
         m = s.request(FETCH, "/", [(FORMAT, ct)], body)
         assert m.code == 0x45 and m.opt(FORMAT) == SENML_CBOR
-        assert m.payload == b"\x99\x00\x01\xa3\x21h/3303/0/\x00d5700\x02\xfa\x41\xa0\x00\x00", m.payload
+        assert m.payload == b"\x99\x00\x01\xa3\x21h/3303/0/\x00d5700\x02\xfa\x41\xa0\x00\x00", (
+            m.payload
+        )
     m = s.request(FETCH, "/", [(FORMAT, SENML_CBOR), (ACCEPT, SENML_JSON)], body)
     assert m.opt(FORMAT) == SENML_JSON and told(m) == {A: 20.0}
     m = fetch(s, A, opts=[(ACCEPT, LWM2M_CBOR)])
@@ -132,7 +154,17 @@ def test_formats_of_request_and_answer():
 
 def test_refused_requests():
     link, s = client()
-    for payload in (b"", b"[", b"[]", b"{}", b'[{"n":"/x"}]', b'[{"n":""}]', b'[{"n":"/3/0/0/0/0"}]', b'["/3"]', b"[3]"):
+    for payload in (
+        b"",
+        b"[",
+        b"[]",
+        b"{}",
+        b'[{"n":"/x"}]',
+        b'[{"n":""}]',
+        b'[{"n":"/3/0/0/0/0"}]',
+        b'["/3"]',
+        b"[3]",
+    ):
         assert s.request(FETCH, "/", [(FORMAT, SENML_JSON)], payload).code == 0x80, payload
     assert fetch(s, *["/3/0/%d" % k for k in range(33)]).code == 0x8D
     assert s.request(FETCH, "/3", [(FORMAT, SENML_JSON)], b'[{"n":"/3"}]').code == 0x85
@@ -179,17 +211,29 @@ def test_write():
     link, s = client()
     heard = []
     link.client.on_write("/1001/0/1", lambda path, v: heard.append((path, v)))
-    m = ipatch(s, {"n": "/1001/0/1", "vs": "new"}, {"n": "/1/0/1", "v": 5000}, {"n": "/3/0/14", "vs": "+01:00"})
+    m = ipatch(
+        s,
+        {"n": "/1001/0/1", "vs": "new"},
+        {"n": "/1/0/1", "v": 5000},
+        {"n": "/3/0/14", "vs": "+01:00"},
+    )
     assert m.code == 0x44 and not m.payload
     c = link.client
     assert c.get("/1001/0/1") == "new" and c.get("/1/0/1") == 5000 and c.get("/3/0/14") == "+01:00"
     assert heard == [("/1001/0/1", "new")]
     # instances of a resource: those that are not named stay
-    assert ipatch(s, {"bn": "/1001/0/", "n": "2/3", "v": 7}, {"n": "1", "vs": "x"}, {"n": "2/4", "v": 8}).code == 0x44
+    assert (
+        ipatch(
+            s, {"bn": "/1001/0/", "n": "2/3", "v": 7}, {"n": "1", "vs": "x"}, {"n": "2/4", "v": 8}
+        ).code
+        == 0x44
+    )
     assert c.get("/1001/0/2") == {0: 5, 3: 7, 4: 8} and c.get("/1001/0/1") == "x"
     m = s.request(IPATCH, "/", [(FORMAT, 322)], b"\x81\xa2\x00i/1001/0/1\x03ay")
     assert m.code == 0x44 and c.get("/1001/0/1") == "y"
-    m = s.request(IPATCH, "/", [(FORMAT, LWM2M_CBOR)], b"\xa1\x19\x03\xe9\xa1\x00\xa2\x01az\x02\xa1\x00\x09")
+    m = s.request(
+        IPATCH, "/", [(FORMAT, LWM2M_CBOR)], b"\xa1\x19\x03\xe9\xa1\x00\xa2\x01az\x02\xa1\x00\x09"
+    )
     assert m.code == 0x44 and c.get("/1001/0/1") == "z" and c.get("/1001/0/2/0") == 9
 
 
@@ -357,7 +401,15 @@ def test_conditions():
     s.attributes(A, "pmin=0", "gt=25")
     s.attributes(B, "pmin=0", "st=5")
     m = fetch(s, A, B, opts=[(OBSERVE, 0)])
-    for path, v, n in ((A, 24.0, 0), (B, 33.0, 0), (A, 26.0, 1), (B, 36.0, 1), (B, 38.5, 2), (A, 27.0, 2), (A, 1.0, 3)):
+    for path, v, n in (
+        (A, 24.0, 0),
+        (B, 33.0, 0),
+        (A, 26.0, 1),
+        (B, 36.0, 1),
+        (B, 38.5, 2),
+        (A, 27.0, 2),
+        (A, 1.0, 3),
+    ):
         link.client.set(path, v)
         link.run(1)
         assert len(s.notes(m.token)) == n, (path, v, s.notes(m.token))

@@ -74,7 +74,10 @@ def test_tls12_prf_sha256():
         b"87347b66"
     )
     # A secret longer than a block of SHA-256 is hashed first: PSK premasters can be.
-    assert hexlify(prf(bytes(range(100)), b"label" + bytes(9), 16)) == b"d7c051efcb97da62ad7d58bc6560c90c"
+    assert (
+        hexlify(prf(bytes(range(100)), b"label" + bytes(9), 16))
+        == b"d7c051efcb97da62ad7d58bc6560c90c"
+    )
 
 
 def covered(c, typ, n):

@@ -51,7 +51,9 @@ class Server:
     sessions: session id: (suite, ems, master), kept over handshakes
     """
 
-    def __init__(self, key=KEY, seed=1, cookie=True, hint=None, fragment=1000, cid=None, together=9, **more):
+    def __init__(
+        self, key=KEY, seed=1, cookie=True, hint=None, fragment=1000, cid=None, together=9, **more
+    ):
         self.key = key
         self.random = Random(seed)
         self.cookie = cookie
@@ -82,7 +84,12 @@ class Server:
     # records
 
     def plain(self, typ, body):
-        b = bytes((typ, 254, 253, 0, 0)) + self.out[0].to_bytes(6, "big") + len(body).to_bytes(2, "big") + body
+        b = (
+            bytes((typ, 254, 253, 0, 0))
+            + self.out[0].to_bytes(6, "big")
+            + len(body).to_bytes(2, "big")
+            + body
+        )
         self.out[0] += 1
         return b
 
@@ -182,7 +189,9 @@ class Server:
             n = n + bytes(len(self.key)) + n + self.key
             d = sha256(self.log).digest()
             seed = self.client + self.server
-            self.master = prf(n, b"extended master secret" + d if self.ems else b"master secret" + seed, 48)
+            self.master = prf(
+                n, b"extended master secret" + d if self.ems else b"master secret" + seed, 48
+            )
             self.derive()
             self.state = "finished"
         elif typ == 20 and self.state == "finished":
@@ -211,7 +220,9 @@ class Server:
         n = i + 1 + body[i]
         cookie = body[i + 1 : n]
         if self.cookie and cookie != b"a cookie of some length":
-            self.last = self.pack(self.handshake(3, b"\xfe\xff" + vector(b"a cookie of some length")))
+            self.last = self.pack(
+                self.handshake(3, b"\xfe\xff" + vector(b"a cookie of some length"))
+            )
             return self.last
         size = body[n] << 8 | body[n + 1]
         offered = [body[j] << 8 | body[j + 1] for j in range(n + 2, n + 2 + size, 2)]
@@ -251,8 +262,13 @@ class Server:
             e += b"\0\x36" + (len(self.cid) + 1).to_bytes(2, "big") + vector(self.cid)
         r = self.handshake(
             2,
-            b"\xfe\xfd" + self.server + vector(self.sid) + self.suite.to_bytes(2, "big") + b"\0"
-            + len(e).to_bytes(2, "big") + e,
+            b"\xfe\xfd"
+            + self.server
+            + vector(self.sid)
+            + self.suite.to_bytes(2, "big")
+            + b"\0"
+            + len(e).to_bytes(2, "big")
+            + e,
         )
         if self.resumed:
             self.master = self.sessions[sid][2]
@@ -285,12 +301,20 @@ class Server:
 
     def end(self):
         d = sha256(self.log).digest()
-        return [self.plain(20, b"\1")] + self.handshake(20, prf(self.master, b"server finished" + d, 12), 1)
+        return [self.plain(20, b"\1")] + self.handshake(
+            20, prf(self.master, b"server finished" + d, 12), 1
+        )
 
 
 def client(seed=1, **more):
     link = Link()
-    c = Secure(link, more.pop("identity", "device"), more.pop("key", KEY), random=Random(seed + 77).bytes, **more)
+    c = Secure(
+        link,
+        more.pop("identity", "device"),
+        more.pop("key", KEY),
+        random=Random(seed + 77).bytes,
+        **more,
+    )
     return c, link
 
 
@@ -372,7 +396,15 @@ def test_identity_as_bytes():
 
 def test_connection_ids():
     # What the server wants in the client's records, and the client in the server's.
-    for theirs in (None, b"", b"x", b"abcdef", bytes(range(11)), bytes(range(12)), bytes(range(255))):
+    for theirs in (
+        None,
+        b"",
+        b"x",
+        b"abcdef",
+        bytes(range(11)),
+        bytes(range(12)),
+        bytes(range(255)),
+    ):
         for mine in (False, True, 0, 1, 7, 40):
             server = Server(cid=theirs)
             c, link = opened(server, cid=mine)
@@ -401,7 +433,14 @@ def test_record_without_connection_id():
 
 
 def test_resumption():
-    for more in ({}, {"cookie": False}, {"ems": False}, {"cid": b"99"}, {"suites": (CBC,)}, {"together": 1}):
+    for more in (
+        {},
+        {"cookie": False},
+        {"ems": False},
+        {"cid": b"99"},
+        {"suites": (CBC,)},
+        {"together": 1},
+    ):
         sessions = {}
         server = Server(sessions=sessions, **more)
         c, link = opened(server, suites=more.get("suites", (CCM,)))
@@ -461,7 +500,7 @@ def test_last_flight_of_a_resumption_lost():
     assert len(link.take()) == 1  # and is lost
     assert not server.open
     # The server sends its flight again, with new numbers.
-    server.log = server.log[: -24]
+    server.log = server.log[:-24]
     server.number -= 1
     for d in server.pack(server.end()):
         c.feed(d, 0)
@@ -486,7 +525,11 @@ def test_data_with_finished():
 
 
 def test_data_before_finished():
-    server = Server(mangle=lambda records: [server.sealed(23, b"one")] + records if records[0][0] == 20 else records)
+    server = Server(
+        mangle=lambda records: (
+            [server.sealed(23, b"one")] + records if records[0][0] == 20 else records
+        )
+    )
     c, link = client()
     c.connect(0)
     assert talk(c, link, server) == []
@@ -498,7 +541,11 @@ def test_loss_and_reordering():
     for seed in range(1, 61):
         random = Random(seed)
         sessions = {}
-        more = {"fragment": 20 + random.below(60), "together": 1 + random.below(3), "sessions": sessions}
+        more = {
+            "fragment": 20 + random.below(60),
+            "together": 1 + random.below(3),
+            "sessions": sessions,
+        }
         server = Server(seed=seed, **more)
         c, link = client(seed, timeout=1000)
         for again in range(2):
@@ -623,7 +670,9 @@ def test_illegal_server_hello():
 def test_wrong_order():
     # ServerHelloDone in place of ServerHello, and a second ServerHello
     def change(records):
-        return [r[:13] + bytes((typ,)) + r[14:] if r[13] == 2 and r[0] == 22 else r for r in records]
+        return [
+            r[:13] + bytes((typ,)) + r[14:] if r[13] == 2 and r[0] == 22 else r for r in records
+        ]
 
     for typ in (14, 11, 20):
         c, server = forge(change)
@@ -779,6 +828,7 @@ def test_broken_messages_in_sound_records():
     # Every message of the server's, cut short or lengthened, with a header that agrees.
     for typ in (2, 12, 14, 20):
         for cut in range(80):
+
             def change(records):
                 r = []
                 for b in records:

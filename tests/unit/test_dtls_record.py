@@ -1,7 +1,18 @@
 # DTLS records of an established session: replay, alerts, broken input, what survives a deep sleep
 # SPDX-License-Identifier: MIT
 from lwm2m.dtls.record import Secure
-from test_dtls_handshake import CBC, CCM, Link, Random, Server, client, exchange, opened, send, talk
+from test_dtls_handshake import (
+    CBC,
+    CCM,
+    Link,
+    Random,
+    Server,
+    client,
+    exchange,
+    opened,
+    send,
+    talk,
+)
 
 # Records that a session gets before its end; the same session must live on.
 MUTATIONS = 100000
@@ -40,7 +51,12 @@ def test_forged_number_does_not_move_the_window():
 def test_several_records_in_a_datagram():
     server = Server()
     c, link = opened(server)
-    d = server.sealed(23, b"one") + b"\x17\xfe\xfd\0\1\0\0\0\0\0\0\0\1x" + server.sealed(23, b"two") + b"rest"
+    d = (
+        server.sealed(23, b"one")
+        + b"\x17\xfe\xfd\0\1\0\0\0\0\0\0\0\1x"
+        + server.sealed(23, b"two")
+        + b"rest"
+    )
     assert bytes(c.feed(d, 0)) == b"one"
     assert c.more
     assert bytes(c.feed(None, 0)) == b"two"
@@ -162,7 +178,16 @@ def test_dump_and_restore():
                 # A sleep: another object, another port, no handshake.
                 top = c.seq
                 link = Link()
-                c = Secure(link, "device", server.key, suites=(suite,), cid=mine, random=None, session=b, save=store.append)
+                c = Secure(
+                    link,
+                    "device",
+                    server.key,
+                    suites=(suite,),
+                    cid=mine,
+                    random=None,
+                    session=b,
+                    save=store.append,
+                )
                 assert c.state == 2
                 assert c.seq >= top
                 n = len(store)

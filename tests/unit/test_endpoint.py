@@ -68,7 +68,9 @@ def test_critical_options():
     assert answers(build(CON, GET, 5, b"t", opts)) == [(ACK, 0x82, 5)]
     # a non-confirmable one is rejected without a response (5.4.1, 4.3)
     assert [x for x in answers(build(NON, GET, 5, b"t", opts)) if x[0] != RST] == []
-    assert answers(build(CON, GET, 5, b"t", segments("/3/0/0") + [(8, b"elective")])) == [(ACK, 0x45, 5)]
+    assert answers(build(CON, GET, 5, b"t", segments("/3/0/0") + [(8, b"elective")])) == [
+        (ACK, 0x45, 5)
+    ]
 
 
 def test_critical_option_in_a_response():
@@ -188,7 +190,12 @@ def test_retransmission():
         for byte, first in ((0, 2000), (255, 3000)):
             lwm2m_port.random = byte
             at, end = lost_update()
-            assert [at[k + 1] - at[k] for k in range(4)] == [first, 2 * first, 4 * first, 8 * first], at
+            assert [at[k + 1] - at[k] for k in range(4)] == [
+                first,
+                2 * first,
+                4 * first,
+                8 * first,
+            ], at
             # MAX_TRANSMIT_WAIT: 31 times the first timeout
             assert end - at[0] == 31 * first, end - at[0]
             at, end = lost_update(ack_timeout=500, random_factor=2000, max_retransmit=2)
@@ -217,7 +224,9 @@ def test_retransmission_ends_with_the_answer():
     s.reply = lambda m: s.accept(m) if len(s.heard) - n == 3 else None
     link.client.update()
     link.run(300)
-    assert len(s.heard) - n == 3 and "REG_UPDATE_COMPLETE" in link.names() and link.client.stat() == 2
+    assert (
+        len(s.heard) - n == 3 and "REG_UPDATE_COMPLETE" in link.names() and link.client.stat() == 2
+    )
 
 
 def test_reset_of_a_request():
@@ -239,7 +248,9 @@ def test_separate_responses_of_the_server():
         link.client.update()
         link.run(50)
         m = s.requests[-1]
-        assert [x.mid for x in s.heard].count(m.mid) == 1  # no retransmission after the acknowledgement
+        assert [x.mid for x in s.heard].count(
+            m.mid
+        ) == 1  # no retransmission after the acknowledgement
         n = len(s.heard)
         done = link.names().count("REG_UPDATE_COMPLETE")
         for k in range(3):
@@ -258,7 +269,10 @@ def test_separate_response_before_the_acknowledgement():
     link.run(1)
     s.raw(build(ACK, 0, s.requests[-1].mid))
     link.run(100)
-    assert "REG_UPDATE_COMPLETE" in link.names() and len([m for m in s.heard if m.path() == "/rd/7"]) == 1
+    assert (
+        "REG_UPDATE_COMPLETE" in link.names()
+        and len([m for m in s.heard if m.path() == "/rd/7"]) == 1
+    )
 
 
 def test_acknowledged_but_never_answered():
@@ -289,7 +303,10 @@ def test_tokens_and_message_ids_differ():
         link.client.update()
         link.run(20)
     assert len(s.requests) == 51
-    assert len(set([m.token for m in s.requests])) == 51 and len(set([m.mid for m in s.requests])) == 51
+    assert (
+        len(set([m.token for m in s.requests])) == 51
+        and len(set([m.mid for m in s.requests])) == 51
+    )
     # another session starts elsewhere
     assert len(set([Link().server.heard[0].mid for k in range(8)])) > 3
 
@@ -398,8 +415,17 @@ def test_truncated_and_flipped():
         build(CON, GET, 2, b"tokn", segments("/3303/1/5700") + [(OBSERVE, 0), (ACCEPT, TLV)]),
         build(CON, GET, 2, b"tokn", segments("/3303/1") + [(ACCEPT, LINK), (BLOCK2, 2)]),
         build(CON, PUT, 3, b"", segments("/3303/1/5750") + [(FORMAT, 0)], b"name"),
-        build(NON, PUT, 4, b"a", segments("/3303/1/5700") + [(QUERY, "pmin=10"), (QUERY, "gt=3.5")]),
-        build(CON, POST, 5, b"12345678", segments("/3303") + [(FORMAT, TLV), (BLOCK1, 8), (SIZE1, 900)], b"x" * 16),
+        build(
+            NON, PUT, 4, b"a", segments("/3303/1/5700") + [(QUERY, "pmin=10"), (QUERY, "gt=3.5")]
+        ),
+        build(
+            CON,
+            POST,
+            5,
+            b"12345678",
+            segments("/3303") + [(FORMAT, TLV), (BLOCK1, 8), (SIZE1, 900)],
+            b"x" * 16,
+        ),
         build(CON, 0x45, 9, b"1", [(ETAG, b"12345678"), (FORMAT, 0), (BLOCK2, 0x1234)], b"body"),
         build(CON, FETCH, 9, b"1", [(FORMAT, 112)], b"\x81\xa1\x00\x61\x2f"),
     ):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 from codec import encode, tree
 from link import *
-from lwm2m.coap.message import Writer
+from lwm2m.coap import Writer
 from lwm2m.formats import link as links
 from lwm2m.model_ipso import TABLE as IPSO
 from lwm2m.model_standard import TABLE as STANDARD
@@ -25,7 +25,9 @@ def sample(level=0):
     t = tree(IPSO)
     t.level = level
     del t.inst[1000]
-    t.inst.update({0: {0: {}, 1: {}}, 1: {0: {}}, 3: {0: {}}, 3303: {0: {}, 2: {}, 1: {}}, 3304: {}})
+    t.inst.update(
+        {0: {0: {}, 1: {}}, 1: {0: {}}, 3: {0: {}}, 3303: {0: {}, 2: {}, 1: {}}, 3304: {}}
+    )
     return t
 
 
@@ -73,9 +75,20 @@ def test_discover():
     link, s = client()
     assert discover(s, "/3303") == (
         0x45,
-        [b"</3303>;ver=1.1", b"</3303/1>", b"</3303/1/5601>", b"</3303/1/5700>", b"</3303/1/5701>"],
+        [
+            b"</3303>;ver=1.1",
+            b"</3303/1>",
+            b"</3303/1/5601>",
+            b"</3303/1/5700>",
+            b"</3303/1/5701>",
+        ],
     )
-    assert discover(s, "/3303/1")[1] == [b"</3303/1>", b"</3303/1/5601>", b"</3303/1/5700>", b"</3303/1/5701>"]
+    assert discover(s, "/3303/1")[1] == [
+        b"</3303/1>",
+        b"</3303/1/5601>",
+        b"</3303/1/5700>",
+        b"</3303/1/5701>",
+    ]
     assert discover(s, "/3303/1/5700")[1] == [b"</3303/1/5700>"]
     # an object without instances, of which the server may make some
     link.client.on_create("/3304", lambda path, v: None)
@@ -135,7 +148,9 @@ def two_servers():
     link = Link(start=False)
     link.account(1, "coap://other", 2)
     link.client.start()
-    link.until(lambda: len(link.client.sessions) == 2 and link.names().count("REGISTRATION_COMPLETE") == 2)
+    link.until(
+        lambda: len(link.client.sessions) == 2 and link.names().count("REGISTRATION_COMPLETE") == 2
+    )
     return link
 
 
@@ -154,6 +169,14 @@ def test_alternate_path():
 
 def test_hostile_requests():
     link, s = client()
-    for path in ("/.well-known/core", "/rd", "", "/3303/1/5700/0/0", "/3303/1/5700/0", "/65535", "/3303/65535"):
+    for path in (
+        "/.well-known/core",
+        "/rd",
+        "",
+        "/3303/1/5700/0/0",
+        "/3303/1/5700/0",
+        "/65535",
+        "/3303/65535",
+    ):
         m = s.get(path, LINK)
         assert m.code in (0x84, 0x85, 0x80), (path, m)

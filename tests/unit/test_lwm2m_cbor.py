@@ -4,7 +4,7 @@ from binascii import unhexlify
 
 from codec import *
 from link import raises
-from lwm2m.coap.message import Writer
+from lwm2m.coap import Writer
 from lwm2m.formats import lwm2m_cbor as fmt
 from test_senml import device, every, full, values
 
@@ -33,8 +33,14 @@ def test_exact_bytes():
     give(t, "/1000/0/12", {7: -1, 300: 24})
     give(t, "/1000/1/6", 5)
     give(t, "/1000/1/7", (3, 0))
-    assert encode(fmt, t, "/1000/0/300") == b"\xbf\x19\x03\xe8\xbf\x00\xbf\x19\x01\x2c\x62ab\xff\xff\xff"
-    assert encode(fmt, t, "/1000/0/12/7") == b"\xbf\x19\x03\xe8\xbf\x00\xbf\x0c\xbf\x07\x20\xff\xff\xff\xff"
+    assert (
+        encode(fmt, t, "/1000/0/300")
+        == b"\xbf\x19\x03\xe8\xbf\x00\xbf\x19\x01\x2c\x62ab\xff\xff\xff"
+    )
+    assert (
+        encode(fmt, t, "/1000/0/12/7")
+        == b"\xbf\x19\x03\xe8\xbf\x00\xbf\x0c\xbf\x07\x20\xff\xff\xff\xff"
+    )
     assert encode(fmt, t, "/1000") == (
         b"\xbf\x19\x03\xe8\xbf\x00\xbf\x0c\xbf\x07\x20\x19\x01\x2c\x18\x18\xff\x19\x01\x2c\x62ab\xff"
         b"\x01\xbf\x06\xc1\x05\x07\x633:0\xff\xff\xff"
@@ -130,7 +136,11 @@ def test_several_paths():
     w = Writer(2000)
     w.begin(0, 0, 0, b"")
     w.body(0, 1900)
-    fmt.encode_all(w, t, [[0, -1, -1, -1], [1000, 0, 1, -1], [1000, 0, 2, -1], [1000, 1, 12, 0], [1000, 7, -1, -1]])
+    fmt.encode_all(
+        w,
+        t,
+        [[0, -1, -1, -1], [1000, 0, 1, -1], [1000, 0, 2, -1], [1000, 1, 12, 0], [1000, 7, -1, -1]],
+    )
     found = every(fmt, t, bytes(w.buf[5 : 5 + w.at]))
     assert [x[:4] for x in found] == [(1000, 0, 1, -1), (1000, 0, 2, -1), (1000, 1, 12, 0)]
 

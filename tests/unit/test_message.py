@@ -1,7 +1,7 @@
 # Reading and writing single CoAP messages (RFC 7252 3, 5.4, 5.10)
 # SPDX-License-Identifier: MIT
 from link import *
-from lwm2m.coap.message import CoapError, Packet, Writer, number
+from lwm2m.coap import CoapError, Packet, Writer, number
 
 _P = [(URI_PATH, "3303"), (URI_PATH, "1"), (URI_PATH, "5700")]
 
@@ -58,7 +58,16 @@ def test_paths():
 
 
 def test_options():
-    p = parts([(OBSERVE, 0), (FORMAT, 11542), (ACCEPT, 40), (BLOCK2, 0x1E), (BLOCK1, 0xFFFFFE), (SIZE1, 70000)])
+    p = parts(
+        [
+            (OBSERVE, 0),
+            (FORMAT, 11542),
+            (ACCEPT, 40),
+            (BLOCK2, 0x1E),
+            (BLOCK1, 0xFFFFFE),
+            (SIZE1, 70000),
+        ]
+    )
     assert (p.obs, p.ct, p.accept, p.b2, p.b1, p.size1) == (0, 11542, 40, 0x1E, 0xFFFFFE, 70000)
     p = parts([(QUERY, "pmin=1"), (QUERY, ""), (QUERY, "x" * 255)])
     assert [bytes(q) for q in p.query] == [b"pmin=1", b"", b"x" * 255]
@@ -111,9 +120,23 @@ def test_format_errors():
 def samples():
     yield build(CON, GET, 0x0102, b"tokn", _P + [(OBSERVE, 0), (ACCEPT, TLV)])
     yield build(CON, PUT, 7, b"\xff", _P + [(QUERY, "pmin=10"), (QUERY, "gt=3.5")])
-    yield build(NON, POST, 7, b"12345678", segments("3303") + [(FORMAT, TLV), (BLOCK1, 8), (SIZE1, 900)], b"x" * 16)
+    yield build(
+        NON,
+        POST,
+        7,
+        b"12345678",
+        segments("3303") + [(FORMAT, TLV), (BLOCK1, 8), (SIZE1, 900)],
+        b"x" * 16,
+    )
     yield build(ACK, 0x41, 9, b"1234", [(LOCATION, "rd"), (LOCATION, "x" * 20)])
-    yield build(ACK, 0x45, 9, b"1", [(ETAG, b"12345678"), (FORMAT, 0), (BLOCK2, 0x1234), (SIZE2, 9)], b"body")
+    yield build(
+        ACK,
+        0x45,
+        9,
+        b"1",
+        [(ETAG, b"12345678"), (FORMAT, 0), (BLOCK2, 0x1234), (SIZE2, 9)],
+        b"body",
+    )
     yield build(CON, 0, 3)
     yield build(RST, 0, 3)
     yield build(CON, GET, 7, b"", [(2049, b"x" * 280), (65000, b"y" * 14)])
@@ -132,7 +155,16 @@ def test_truncated_and_flipped():
 
 
 def test_number():
-    for s, n in (("0", 0), ("7", 7), ("65535", 65535), ("65536", -1), ("00", -1), ("01", -1), ("", -1), ("1a", -1)):
+    for s, n in (
+        ("0", 0),
+        ("7", 7),
+        ("65535", 65535),
+        ("65536", -1),
+        ("00", -1),
+        ("01", -1),
+        ("", -1),
+        ("1a", -1),
+    ):
         assert number(b"ab" + s.encode(), 2, 2 + len(s)) == n, s
 
 
@@ -151,7 +183,14 @@ def written(opts, payload=b"", size=2000):
 
 def test_writer():
     m = written([])
-    assert (m.typ, m.code, m.mid, m.token, m.opts, m.payload) == (CON, PUT, 0xABCD, b"tok", [], b"")
+    assert (m.typ, m.code, m.mid, m.token, m.opts, m.payload) == (
+        CON,
+        PUT,
+        0xABCD,
+        b"tok",
+        [],
+        b"",
+    )
     for n in (0, 1, 12, 13, 14, 255, 268):
         v = b"v" * n
         assert written([(URI_PATH, v), (QUERY, b"")], b"p").opts == [(URI_PATH, v), (QUERY, b"")]
@@ -203,7 +242,12 @@ def test_window():
 
 
 def test_uint():
-    for v, n, b in ((0, 1, b"\0"), (0x1234, 2, b"\x12\x34"), (-2, 2, b"\xff\xfe"), (-1, 8, b"\xff" * 8)):
+    for v, n, b in (
+        (0, 1, b"\0"),
+        (0x1234, 2, b"\x12\x34"),
+        (-2, 2, b"\xff\xfe"),
+        (-1, 8, b"\xff" * 8),
+    ):
         w = Writer(64)
         w.begin(ACK, 0x45, 1, b"")
         w.body(0, 32)

@@ -48,7 +48,12 @@ def test_first_answer_and_notification():
 
 def test_format_of_notifications():
     link, s = client()
-    for path, accept, ct in (("/3303", None, TLV), ("/3303/0", TLV, TLV), (T, None, TLV), (T, 0, 0)):
+    for path, accept, ct in (
+        ("/3303", None, TLV),
+        ("/3303/0", TLV, TLV),
+        (T, None, TLV),
+        (T, 0, 0),
+    ):
         token, _ = watch(link, path, accept)
         first = [m for m in s.heard if m.token == token][0]
         link.client.set(T, link.client.get(T) + 1)
@@ -231,7 +236,11 @@ def test_inheritance():
         m = s.observe(path)
         link.run(3 * (period or 1000) + 1)
         at = [x.at - m.at for x in s.notes(m.token)]
-        assert at == ([period * 1000 * k for k in (1, 2, 3)] if period else []), (written, path, at)
+        assert at == ([period * 1000 * k for k in (1, 2, 3)] if period else []), (
+            written,
+            path,
+            at,
+        )
 
 
 def test_attributes_of_a_running_observation():
@@ -415,7 +424,12 @@ def test_refused_attributes():
         m = s.attributes(path, *query)
         assert m.code in (code if isinstance(code, tuple) else (code,)), (path, query, m)
         assert s.get(T, LINK).payload == before, (path, query)
-    for query in (("gt=25.5", "lt=-5.25"), ("st=0.5",), ("pmin=0", "pmax=0"), ("gt", "lt", "st", "pmin", "pmax")):
+    for query in (
+        ("gt=25.5", "lt=-5.25"),
+        ("st=0.5",),
+        ("pmin=0", "pmax=0"),
+        ("gt", "lt", "st", "pmin", "pmax"),
+    ):
         assert s.attributes(T, *query).code == 0x44, query
     assert s.get(T, LINK).payload == b"</3303/0/5700>"
 
@@ -442,7 +456,13 @@ def test_observations_are_bounded():
 
 def test_not_observed():
     link, s = client()
-    for path, code in (("/3/0/4", 0x85), ("/3303/9", 0x84), ("/3303/0/5602", 0x84), ("/9999", 0x84), ("/0/0", 0x81)):
+    for path, code in (
+        ("/3/0/4", 0x85),
+        ("/3303/9", 0x84),
+        ("/3303/0/5602", 0x84),
+        ("/9999", 0x84),
+        ("/0/0", 0x81),
+    ):
         m = s.observe(path)
         assert m.code == code and m.opt(OBSERVE) is None, (path, m)
     assert s.observe(T, 9999).code == 0x86
@@ -518,7 +538,9 @@ def test_two_servers():
     start = link.ms
     link.client.set(T, 21.0)
     link.run(10)
-    assert [m.at - start for m in a.notes(ta)] == [5000] and [m.at - start for m in b.notes(tb)] == [0]
+    assert [m.at - start for m in a.notes(ta)] == [5000] and [
+        m.at - start for m in b.notes(tb)
+    ] == [0]
     b.raw(build(RST, 0, b.notes(tb)[0].mid))
     link.client.stop()
     link.run(1)

@@ -27,7 +27,9 @@ def ready(**urcs):
 
 def texts(out):
     for e in out:
-        assert isinstance(e, list) and len(e) == 3 and isinstance(e[0], int) and isinstance(e[1], int)
+        assert (
+            isinstance(e, list) and len(e) == 3 and isinstance(e[0], int) and isinstance(e[1], int)
+        )
         assert not isinstance(e[0], bool) and not isinstance(e[1], bool)
         assert e[2][:9] == "+QLWURC: "
     return [e[2][9:] for e in out]
@@ -35,7 +37,15 @@ def texts(out):
 
 def test_constants():
     lw = Lwm2m()
-    assert (lw.Security, lw.Server, lw.Epnamemode, lw.Urc, lw.Fota, lw.Reset, lw.Epname) == (1, 2, 4, 5, 7, 9, 15)
+    assert (lw.Security, lw.Server, lw.Epnamemode, lw.Urc, lw.Fota, lw.Reset, lw.Epname) == (
+        1,
+        2,
+        4,
+        5,
+        7,
+        9,
+        15,
+    )
     assert lw.init() == 0 and lw.stat() == 0
 
 
@@ -207,7 +217,11 @@ def test_life():
     link.until("REGISTRATION_COMPLETE")
     assert lw.stat() == 2
     assert s.requests[0].query() == ["b=U", "ep=testname", "lt=60", "lwm2m=1.0"]
-    assert texts(out) == ['"initial","successfully",1000', '"registering"', '"ready","successfully",1000']
+    assert texts(out) == [
+        '"initial","successfully",1000',
+        '"registering"',
+        '"ready","successfully",1000',
+    ]
     assert '"ready","successfully"' in out[-1][2]
     # registered already: no traffic
     n = len(s.heard)
@@ -222,7 +236,9 @@ def test_life():
     assert lw.unregister() == 0
     assert lw.stat() == 3
     link.run(1)
-    assert lw.stat() == 0 and texts(out) == ['"deregister",1000,0'] and s.requests[-1].code == DELETE
+    assert (
+        lw.stat() == 0 and texts(out) == ['"deregister",1000,0'] and s.requests[-1].code == DELETE
+    )
     assert lw.update(1000) == -1
     # and again
     del out[:]
@@ -235,7 +251,9 @@ def test_defaults():
     lw, link, out = ready()
     assert lw.register() == 0
     link.until("REGISTRATION_COMPLETE")
-    assert "lt=86400" in link.server.requests[0].query() and "b=U" in link.server.requests[0].query()
+    assert (
+        "lt=86400" in link.server.requests[0].query() and "b=U" in link.server.requests[0].query()
+    )
     for r, v in ((0, 1000), (1, 86400), (2, 86400), (3, 86400), (5, 86400), (7, "U")):
         assert lw.client.get("/1/1/%d" % r) == v
     # what was configured goes into the server object
@@ -276,7 +294,10 @@ def test_failures():
     assert lw.register() == 0
     link.until("REGISTRATION_COMPLETE")
     # nobody answers an update, or the server does not know the client any more
-    for reply in (lambda m: None if m.path() == "/rd/7" else s.accept(m), lambda m: (0x84, (), b"") if m.path() == "/rd/7" else s.accept(m)):
+    for reply in (
+        lambda m: None if m.path() == "/rd/7" else s.accept(m),
+        lambda m: (0x84, (), b"") if m.path() == "/rd/7" else s.accept(m),
+    ):
         del out[:]
         s.reply = reply
         lw.update(1000)
@@ -316,8 +337,18 @@ def test_bootstrap():
     assert lw.register() == 0
     link.until("BOOTSTRAP_REG_COMPLETE")
     assert lw.stat() == 1 and b.requests[0].query() == ["ep=testname"]
-    assert b.put("/0/1", tlv(0, U.encode()) + tlv(1, b"\0") + tlv(2, b"\3") + tlv(10, b"\x03\xe8"), TLV).code == 0x44
-    assert b.put("/1/1", tlv(0, b"\x03\xe8") + tlv(1, b"\x3c") + tlv(6, b"\0") + tlv(7, b"U"), TLV).code == 0x44
+    assert (
+        b.put(
+            "/0/1", tlv(0, U.encode()) + tlv(1, b"\0") + tlv(2, b"\3") + tlv(10, b"\x03\xe8"), TLV
+        ).code
+        == 0x44
+    )
+    assert (
+        b.put(
+            "/1/1", tlv(0, b"\x03\xe8") + tlv(1, b"\x3c") + tlv(6, b"\0") + tlv(7, b"U"), TLV
+        ).code
+        == 0x44
+    )
     assert b.post("/bs").code == 0x44
     link.until("REGISTRATION_COMPLETE")
     assert texts(out) == [

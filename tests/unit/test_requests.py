@@ -6,7 +6,14 @@ from codec import *
 from link import *
 from lwm2m import LATER, CoapError
 
-_NOT_FOUND, _NOT_ALLOWED, _BAD, _UNAUTHORIZED, _FORMAT, _ACCEPT = 0x84, 0x85, 0x80, 0x81, 0x8F, 0x86
+_NOT_FOUND, _NOT_ALLOWED, _BAD, _UNAUTHORIZED, _FORMAT, _ACCEPT = (
+    0x84,
+    0x85,
+    0x80,
+    0x81,
+    0x8F,
+    0x86,
+)
 _CREATED, _DELETED, _CHANGED, _CONTENT = 0x41, 0x42, 0x44, 0x45
 
 # object 1001: one instance at most, with a resource that must be given (0) and one that must not be missing (2)
@@ -22,7 +29,18 @@ def client(**options):
         c.objects(t)
     for i in (0, 1):
         c.create("/1000/%d" % i)
-    for r, v in ((1, "text"), (2, -5), (3, 1.5), (4, True), (5, b"\0\1"), (6, 1000), (7, (3, 0)), (8, 7), (9, "</1>"), (301, "fixed")):
+    for r, v in (
+        (1, "text"),
+        (2, -5),
+        (3, 1.5),
+        (4, True),
+        (5, b"\0\1"),
+        (6, 1000),
+        (7, (3, 0)),
+        (8, 7),
+        (9, "</1>"),
+        (301, "fixed"),
+    ):
         c.set("/1000/0/%d" % r, v)
         if r < 10:
             c.set("/1000/0/%d" % (r + 10), {0: v, 3: v})
@@ -33,7 +51,9 @@ def client(**options):
 
 def state(link):
     inst = link.client.tree.inst
-    return sorted([(o, i, r, repr(inst[o][i][r])) for o in inst for i in inst[o] for r in inst[o][i] if o])
+    return sorted(
+        [(o, i, r, repr(inst[o][i][r])) for o in inst for i in inst[o] for r in inst[o][i] if o]
+    )
 
 
 def unhex(s):
@@ -127,7 +147,13 @@ def test_refused():
     before = state(link)
     for method, path, ct, payload, code in REFUSED:
         m = s.request(method, path, [] if ct is None else [(FORMAT, ct)], payload)
-        assert m.code in (code if isinstance(code, tuple) else (code,)), (method, path, ct, payload, m)
+        assert m.code in (code if isinstance(code, tuple) else (code,)), (
+            method,
+            path,
+            ct,
+            payload,
+            m,
+        )
         assert m.payload == b"" and m.opt(FORMAT) is None
         assert state(link) == before, (method, path, payload)
         assert not calls, (method, path, payload)
@@ -269,10 +295,20 @@ def test_write_functions():
     def wrong(path, v):
         raise RuntimeError("broken")
 
-    for f, code in ((no, 0x83), (wrong, 0xA0), (lambda p, v: False, _BAD), (lambda p, v: 0x84, 0x84)):
+    for f, code in (
+        (no, 0x83),
+        (wrong, 0xA0),
+        (lambda p, v: False, _BAD),
+        (lambda p, v: 0x84, 0x84),
+    ):
         c.on_write("/1000/0/2", f)
         assert s.put("/1000/0/2", b"8").code == code and c.get("/1000/0/2") == 6
-    for f, code in ((no, 0x83), (wrong, 0xA0), (lambda p, v: False, _BAD), (lambda p, v: True, _CHANGED)):
+    for f, code in (
+        (no, 0x83),
+        (wrong, 0xA0),
+        (lambda p, v: False, _BAD),
+        (lambda p, v: True, _CHANGED),
+    ):
         c.on_write("/1000/0/2", None)
         c.validate("/1000/0/2", f)
         assert s.put("/1000/0/2", b"8").code == code
@@ -315,11 +351,31 @@ def test_execute():
     link, s = client()
     calls = []
     link.client.on_exec("/1000/0/40", lambda path, args: calls.append((path, bytes(args))))
-    good = (b"", b"5", b"0,1,2", b"2='10.3'", b"7,0='https://www.oma.org',1", b"0=''", b"0='a,b=c'")
+    good = (
+        b"",
+        b"5",
+        b"0,1,2",
+        b"2='10.3'",
+        b"7,0='https://www.oma.org',1",
+        b"0=''",
+        b"0='a,b=c'",
+    )
     for args in good:
         assert s.post("/1000/0/40", args, 0 if args else None).code == _CHANGED, args
     assert calls == [("/1000/0/40", a) for a in good]
-    for args in (b"a", b",", b"0,", b"10", b"0=abc", b"0='abc", b"0='a'b", b"0'a'", b"='a'", b" 0", b"0 "):
+    for args in (
+        b"a",
+        b",",
+        b"0,",
+        b"10",
+        b"0=abc",
+        b"0='abc",
+        b"0='a'b",
+        b"0'a'",
+        b"='a'",
+        b" 0",
+        b"0 ",
+    ):
         assert s.post("/1000/0/40", args, 0).code == _BAD, args
     assert len(calls) == len(good)
 
@@ -450,7 +506,14 @@ def test_device_object():
 
 def test_every_resource_of_the_device_object():
     link, s = client()
-    values = {6: {0: 1, 1: 5}, 7: {0: 3800, 1: 5000}, 8: {0: 125, 1: 900}, 9: 100, 17: "sensor", 18: "1.0"}
+    values = {
+        6: {0: 1, 1: 5},
+        7: {0: 3800, 1: 5000},
+        8: {0: 125, 1: 900},
+        9: 100,
+        17: "sensor",
+        18: "1.0",
+    }
     values.update({20: 0, 21: 64, 22: {0: (66, 0)}})
     for r in values:
         link.client.set("/3/0/%d" % r, values[r])

@@ -49,7 +49,10 @@ def test_one_and_several_paths():
 
 
 def test_formats():
-    for options, ct in (({"default_format": TLV}, SENML_CBOR), ({"default_format": LWM2M_CBOR}, LWM2M_CBOR)):
+    for options, ct in (
+        ({"default_format": TLV}, SENML_CBOR),
+        ({"default_format": LWM2M_CBOR}, LWM2M_CBOR),
+    ):
         link, s = client(**options)
         link.client.send(A)
         link.run(1)
@@ -66,7 +69,17 @@ def test_value_is_that_of_the_moment_of_sending():
 
 def test_nothing_to_send():
     link, s = client()
-    for paths in ("/0/0/0", "/0", [A, "/0/0"], "/3303/1", "/4711", "/3303/0/5601", "/3/0/4", [], "x"):
+    for paths in (
+        "/0/0/0",
+        "/0",
+        [A, "/0/0"],
+        "/3303/1",
+        "/4711",
+        "/3303/0/5601",
+        "/3/0/4",
+        [],
+        "x",
+    ):
         assert raises(ValueError, link.client.send, paths), paths
     link.run(10)
     assert not sent(s)
@@ -211,7 +224,11 @@ def test_cached_values_leave_when_they_are_taken():
     link.client.send(A)
     link.run(1)
     a, b = [json.loads(m.payload) for m in sent(s)]
-    assert a == b and [(x["t"], x["v"]) for x in a] == [(1700000000, 1.0), (1700000010, 2.0), (1700000020, 3.0)]
+    assert a == b and [(x["t"], x["v"]) for x in a] == [
+        (1700000000, 1.0),
+        (1700000010, 2.0),
+        (1700000020, 3.0),
+    ]
     link.client.send(A)
     link.run(1)
     assert json.loads(sent(s)[2].payload) == [{"bn": "/3303/0/", "n": "5700", "v": 3.0}]
@@ -233,7 +250,9 @@ def test_registration_falls_back():
     for code in (0x8C, 0x80):
         link = Link(version=None, start=False)
         s = link.server
-        s.reply = lambda m: s.accept(m) if "lwm2m=1.0" in m.query() or m.path() != "/rd" else (code, (), b"")
+        s.reply = lambda m: (
+            s.accept(m) if "lwm2m=1.0" in m.query() or m.path() != "/rd" else (code, (), b"")
+        )
         link.client.start()
         link.until("REGISTRATION_COMPLETE")
         tried = [q for m in s.requests for q in m.query() if q.startswith("lwm2m=")]

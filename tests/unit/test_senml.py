@@ -6,7 +6,7 @@ from binascii import unhexlify
 
 from codec import *
 from link import raises
-from lwm2m.coap.message import Writer
+from lwm2m.coap import Writer
 from lwm2m.formats import senml_cbor, senml_json
 from lwm2m.series import Series
 from test_tlv import DEVICE
@@ -46,7 +46,17 @@ def device():
 def full():
     """A tree with a value of every type, twice."""
     t = tree()
-    values = ("te\"x\\t\n\x01é", -(1 << 63), -2.5, True, bytes(range(256)), 1 << 33, (3, 65535), (1 << 64) - 1, "</1>;a=\"b\"")
+    values = (
+        'te"x\\t\n\x01é',
+        -(1 << 63),
+        -2.5,
+        True,
+        bytes(range(256)),
+        1 << 33,
+        (3, 65535),
+        (1 << 64) - 1,
+        '</1>;a="b"',
+    )
     for k in KINDS:
         give(t, "/1000/0/%d" % k, values[k - 1])
         give(t, "/1000/1/%d" % (10 + k), {0: values[k - 1], 65534: values[k - 1]})
@@ -76,7 +86,19 @@ def every(fmt, t, d):
 
 def pack(*records):
     """The same records in both forms: [(format, bytes), ...]; labels are those of JSON."""
-    labels = {"bver": -1, "bn": -2, "bt": -3, "bu": -4, "bv": -5, "bs": -6, "n": 0, "u": 1, "v": 2, "vs": 3, "vb": 4}
+    labels = {
+        "bver": -1,
+        "bn": -2,
+        "bt": -3,
+        "bu": -4,
+        "bv": -5,
+        "bs": -6,
+        "n": 0,
+        "u": 1,
+        "v": 2,
+        "vs": 3,
+        "vb": 4,
+    }
     labels.update({"s": 5, "t": 6, "ut": 7, "vd": 8})
 
     def put(x):
@@ -114,14 +136,23 @@ def test_exact_bytes():
     t = tree()
     give(t, "/1000/0/300", "ab")
     give(t, "/1000/0/12", {7: -1, 300: 24})
-    assert encode(senml_cbor, t, "/1000/0/300") == b"\x99\x00\x01\xa3\x21\x68/1000/0/\x00\x63300\x03\x62ab"
+    assert (
+        encode(senml_cbor, t, "/1000/0/300")
+        == b"\x99\x00\x01\xa3\x21\x68/1000/0/\x00\x63300\x03\x62ab"
+    )
     assert encode(senml_cbor, t, "/1000/0/12") == (
         b"\x99\x00\x02\xa3\x21\x68/1000/0/\x00\x6412/7\x02\x20\xa2\x00\x6612/300\x02\x18\x18"
     )
-    assert encode(senml_cbor, t, "/1000/0/12/7") == b"\x99\x00\x01\xa3\x21\x68/1000/0/\x00\x6412/7\x02\x20"
+    assert (
+        encode(senml_cbor, t, "/1000/0/12/7")
+        == b"\x99\x00\x01\xa3\x21\x68/1000/0/\x00\x6412/7\x02\x20"
+    )
     assert encode(senml_json, t, "/1000/0/12/300") == b'[{"bn":"/1000/0/","n":"12/300","v":24}]'
     give(t, "/1000/0/7", (3, 0))
-    assert encode(senml_cbor, t, "/1000/0/7") == b"\x99\x00\x01\xa3\x21\x68/1000/0/\x00\x617\x63vlo\x633:0"
+    assert (
+        encode(senml_cbor, t, "/1000/0/7")
+        == b"\x99\x00\x01\xa3\x21\x68/1000/0/\x00\x617\x63vlo\x633:0"
+    )
     give(t, "/1000/0/5", b"\xfb\xff\xfe\x00")
     assert encode(senml_json, t, "/1000/0/5") == b'[{"bn":"/1000/0/","n":"5","vd":"-__-AA"}]'
     assert encode(senml_cbor, t, "/1000/1") == b"\x99\x00\x00"
@@ -140,7 +171,7 @@ def test_all_types_and_windows():
             if ri >= 0:
                 path += "/%d" % ri
                 assert decode(fmt, t, path, encode(fmt, t, path)) == [(i, r, ri, v)]
-    assert json.loads(encode(senml_json, t, "/1000/0/1"))[0]["vs"] == "te\"x\\t\n\x01é"
+    assert json.loads(encode(senml_json, t, "/1000/0/1"))[0]["vs"] == 'te"x\\t\n\x01é'
 
 
 def test_what_the_rfc_and_others_write():
@@ -149,9 +180,20 @@ def test_what_the_rfc_and_others_write():
     d = d.replace(b"urn:dev:ow:10e2073a0108006:", b"/" + b"0" * 19 + b"1000/0/")
     d = d.replace(b"voltage", b"0000003").replace(b"current", b"0000013")
     found = every(senml_cbor, t, d)
-    assert found[0] == (1000, 0, 3, -1, 120.1) and [x[4] for x in found[1:]] == [1.2, 1.3, 1.4, 1.5, 1.6, 1.7]
+    assert found[0] == (1000, 0, 3, -1, 120.1) and [x[4] for x in found[1:]] == [
+        1.2,
+        1.3,
+        1.4,
+        1.5,
+        1.6,
+        1.7,
+    ]
     d = unhexlify(LESHAN_CBOR)
-    assert [x[2:] for x in every(senml_cbor, t, d)] == [(1, -1, b"SampleString"), (4, -1, False), (2, -1, 456)]
+    assert [x[2:] for x in every(senml_cbor, t, d)] == [
+        (1, -1, b"SampleString"),
+        (4, -1, False),
+        (2, -1, 456),
+    ]
     d = b"""[
       {"bn":"/1000/0/","bt":1.276020076001e+09, "bu":"A","bver":5, "n":"3","u":"V","v":120.1},
       {"n":"3","t":-5,"v":1.2} , {"n":"2","v":  7, "ut":4, "extra":{"a":[1,{"b":"]}"}]}}
@@ -175,7 +217,14 @@ def test_names():
         for fmt, d in pack(*records):
             assert every(fmt, t, d) == [path + (b"x",)]
     # a base name holds until the next
-    records = ({"bn": "/1000/0/", "n": "1"}, {"n": "2"}, {"bn": "/1000/1/", "n": "1"}, {"n": "2"}, {"bn": "/3"}, {"bn": "/"})
+    records = (
+        {"bn": "/1000/0/", "n": "1"},
+        {"n": "2"},
+        {"bn": "/1000/1/", "n": "1"},
+        {"n": "2"},
+        {"bn": "/3"},
+        {"bn": "/"},
+    )
     for fmt, d in pack(*records):
         assert [x[:4] for x in every(fmt, t, d)] == [
             (1000, 0, 1, -1),
@@ -185,7 +234,17 @@ def test_names():
             (3, -1, -1, -1),
             (-1, -1, -1, -1),
         ]
-    for name in ("", "x", "/1000/x", "/1000//1", "/65536", "/1/2/3/4/5", "/-1", "/1000/0/1 ", "/1000/0/+1"):
+    for name in (
+        "",
+        "x",
+        "/1000/x",
+        "/1000//1",
+        "/65536",
+        "/1/2/3/4/5",
+        "/-1",
+        "/1000/0/1 ",
+        "/1000/0/+1",
+    ):
         for fmt, d in pack({"n": name, "vs": "x"}):
             assert raises(ValueError, every, fmt, t, d), name
     for name in (5, None, True):
@@ -198,7 +257,22 @@ def test_labels():
     name = {"bn": "/1000/0/", "n": "2"}
     for more, v in (
         ({"v": 5}, 5),
-        ({"v": 5, "bt": 1.5, "t": 2, "ut": 3, "u": "m", "bu": "A", "s": 4, "bs": 2, "bver": 10, "other": "x", "_x": 1}, 5),
+        (
+            {
+                "v": 5,
+                "bt": 1.5,
+                "t": 2,
+                "ut": 3,
+                "u": "m",
+                "bu": "A",
+                "s": 4,
+                "bs": 2,
+                "bver": 10,
+                "other": "x",
+                "_x": 1,
+            },
+            5,
+        ),
         ({"v": 5, "bv": 100}, 105),
         ({"v": 5.0}, 5),
         ({"bver": 1}, None),
@@ -227,7 +301,11 @@ def test_labels():
         for fmt, d in pack(x):
             assert raises((ValueError, TypeError), every, fmt, t, d), more
     # base values hold too
-    for fmt, d in pack({"bn": "/1000/0/", "bv": 10, "n": "2", "v": 1}, {"n": "3", "v": 2.5}, {"n": "2", "v": 0, "bv": 0}):
+    for fmt, d in pack(
+        {"bn": "/1000/0/", "bv": 10, "n": "2", "v": 1},
+        {"n": "3", "v": 2.5},
+        {"n": "2", "v": 0, "bv": 0},
+    ):
         assert [x[4] for x in every(fmt, t, d)] == [11, 12.5, 0]
 
 
@@ -254,7 +332,14 @@ def test_paths_of_a_write():
 
 def test_base64():
     t = tree()
-    for text, v in (("", b""), ("AA", b"\0"), ("AA==", b"\0"), ("-_8", b"\xfb\xff"), ("+/8=", b"\xfb\xff"), ("AAECAw", b"\0\1\2\3")):
+    for text, v in (
+        ("", b""),
+        ("AA", b"\0"),
+        ("AA==", b"\0"),
+        ("-_8", b"\xfb\xff"),
+        ("+/8=", b"\xfb\xff"),
+        ("AAECAw", b"\0\1\2\3"),
+    ):
         d = json.dumps([{"n": "/1000/0/5", "vd": text}]).encode()
         assert decode(senml_json, t, "/1000/0/5", d) == [(0, 5, -1, v)], text
     # text is no opaque value in CBOR
@@ -270,9 +355,18 @@ def test_bounds():
         assert len(every(fmt, t, d)) == 256
     for fmt, d in pack(*[x] * 257):
         assert raises(ValueError, every, fmt, t, d)
-    for d in (b"\x81\xb1" + b"".join([bytes((0x18, 32 + k, 0)) for k in range(17)]), b"\x81" + b"\x81" * 3000, b"\x9f" * 3000):
+    for d in (
+        b"\x81\xb1" + b"".join([bytes((0x18, 32 + k, 0)) for k in range(17)]),
+        b"\x81" + b"\x81" * 3000,
+        b"\x9f" * 3000,
+    ):
         assert raises((ValueError, IndexError), every, senml_cbor, t, d)
-    for d in (b"[" * 3000, b"[{" * 3000, b'[{"a":' * 3000, b'[{"a":' + b"[" * 3000 + b"]" * 3000 + b"}]"):
+    for d in (
+        b"[" * 3000,
+        b"[{" * 3000,
+        b'[{"a":' * 3000,
+        b'[{"a":' + b"[" * 3000 + b"]" * 3000 + b"}]",
+    ):
         assert raises((ValueError, IndexError), every, senml_json, t, d)
 
 
@@ -280,14 +374,25 @@ def test_several_paths():
     t = full()
     t.inst[0] = {0: {0: b"coap://secret"}}
     give(t, "/3/0/0", "x")
-    paths = [[1000, 0, 1, -1], [1000, 1, 12, 65534], [1000, 7, -1, -1], [1000, 0, 40, -1], [4711, -1, -1, -1], [3, -1, -1, -1]]
+    paths = [
+        [1000, 0, 1, -1],
+        [1000, 1, 12, 65534],
+        [1000, 7, -1, -1],
+        [1000, 0, 40, -1],
+        [4711, -1, -1, -1],
+        [3, -1, -1, -1],
+    ]
     for fmt in BOTH:
         w = Writer(4000)
         w.begin(0, 0, 0, b"")
         w.body(0, 3900)
         fmt.encode_all(w, t, paths)
         d = bytes(w.buf[5 : 5 + w.at])
-        assert [x[:4] for x in every(fmt, t, d)] == [(1000, 0, 1, -1), (1000, 1, 12, 65534), (3, 0, 0, -1)]
+        assert [x[:4] for x in every(fmt, t, d)] == [
+            (1000, 0, 1, -1),
+            (1000, 1, 12, 65534),
+            (3, 0, 0, -1),
+        ]
         w.body(0, 3900)
         fmt.encode_all(w, t, [[-1, -1, -1, -1]])
         d = bytes(w.buf[5 : 5 + w.at])
@@ -323,13 +428,41 @@ def test_malformed_packs():
         survive(fmt, t, path, encode(fmt, t, path))
         survive(fmt, d, "/3", encode(fmt, d, "/3/0/7"))
     survive(senml_cbor, t, "/1000", unhexlify(LESHAN_CBOR))
-    for fmt, x in pack({"bn": "/1000/0/", "bv": 1, "bver": 5, "n": "2", "v": 5, "t": 1}, {"n": "7", "vlo": "3:0"}):
+    for fmt, x in pack(
+        {"bn": "/1000/0/", "bv": 1, "bver": 5, "n": "2", "v": 5, "t": 1}, {"n": "7", "vlo": "3:0"}
+    ):
         survive(fmt, t, "/1000/0", x)
         for k in range(len(x)):
             assert bad(fmt, t, "/1000/0", x[:k]), x[:k]
-    for x in (b"", b" ", b"[", b"{}", b'"x"', b"5", b"[5]", b'["x"]', b"[]]", b"[] x", b"[}", b'[{"n":}]', b"[{]", b"nul", b"[\xff]"):
+    for x in (
+        b"",
+        b" ",
+        b"[",
+        b"{}",
+        b'"x"',
+        b"5",
+        b"[5]",
+        b'["x"]',
+        b"[]]",
+        b"[] x",
+        b"[}",
+        b'[{"n":}]',
+        b"[{]",
+        b"nul",
+        b"[\xff]",
+    ):
         assert raises((ValueError, IndexError, TypeError), every, senml_json, t, x), x
-    for x in (b"", b"\x80\x00", b"\xa0", b"\x81\x80", b"\x81\xa0", b"\x81\x00", b"\x00", b"\x9f", b"\x9f\xbf\xff\xff"):
+    for x in (
+        b"",
+        b"\x80\x00",
+        b"\xa0",
+        b"\x81\x80",
+        b"\x81\xa0",
+        b"\x81\x00",
+        b"\x00",
+        b"\x9f",
+        b"\x9f\xbf\xff\xff",
+    ):
         assert raises((ValueError, IndexError, TypeError), every, senml_cbor, t, x), x
 
 

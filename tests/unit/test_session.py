@@ -24,7 +24,10 @@ def test_registration():
     assert (m.typ, m.code, m.path(), m.opt(FORMAT)) == (CON, POST, "/rd", LINK)
     assert m.query() == ["b=U", "ep=urn:dev:1", "lt=300", "lwm2m=1.0"]
     assert m.payload == b"</1/0>,</3/0>"
-    assert link.names() == ["CONNECT", "REGISTRATION", "REGISTRATION_COMPLETE"] and link.client.stat() == 2
+    assert (
+        link.names() == ["CONNECT", "REGISTRATION", "REGISTRATION_COMPLETE"]
+        and link.client.stat() == 2
+    )
 
 
 def test_parameters():
@@ -37,10 +40,21 @@ def test_parameters():
 
 
 def test_the_location_is_echoed():
-    for loc in ((b"rd", b"7"), (b"a/b", b"", b"x y"), (b"x" * 100,), ("\xe9".encode(), b"%41"), (b"5",), (b"3", b"0")):
+    for loc in (
+        (b"rd", b"7"),
+        (b"a/b", b"", b"x y"),
+        (b"x" * 100,),
+        ("\xe9".encode(), b"%41"),
+        (b"5",),
+        (b"3", b"0"),
+    ):
         link = Link(start=False)
         s = link.server
-        s.reply = lambda m: (0x41 if m.path() == "/rd" else 0x44, [(LOCATION, x) for x in loc] if m.path() == "/rd" else (), b"")
+        s.reply = lambda m: (
+            0x41 if m.path() == "/rd" else 0x44,
+            [(LOCATION, x) for x in loc] if m.path() == "/rd" else (),
+            b"",
+        )
         link.client.start()
         link.until("REGISTRATION_COMPLETE")
         link.client.update()
@@ -75,7 +89,11 @@ def test_an_update_says_what_changed():
             continue
         (m,) = new
         assert (m.code, m.path()) == (POST, "/rd/7") and m.query() == query, m
-        assert (body in m.payload.split(b",")) if body else (m.payload == b"" and m.opt(FORMAT) is None), m
+        assert (
+            (body in m.payload.split(b","))
+            if body
+            else (m.payload == b"" and m.opt(FORMAT) is None)
+        ), m
         if body:
             assert m.opt(FORMAT) == LINK and b"</1/0>" in m.payload
 
@@ -125,7 +143,6 @@ def test_short_lifetimes_do_not_lapse():
 def test_a_year():
     link = Link(lifetime=86400)
     s = link.server
-    at = link.ms
     link.run(86400 * 5)
     gc.collect()
     used = gc.mem_alloc()
@@ -238,7 +255,6 @@ def test_refused_registrations_are_tried_again():
     s.reply = refusing(0x83)
     link.client.update()
     link.run(61)
-    n = len(registers(s))
     assert registers(s)[-1].at - registers(s)[-2].at == 60000
 
 
@@ -307,7 +323,6 @@ def test_disable():
     (m,) = s.requests[n:]
     assert m.code == DELETE and m.path() == "/rd/7"
     assert link.names()[-1] == "SERVER_DISABLED" and link.client.stat() != 2
-    at = link.ms
     link.run(90)
     assert len(s.requests) == n + 1
     link.until("REGISTRATION_COMPLETE", 20)
@@ -350,7 +365,10 @@ def test_deregistration():
 
 
 def test_deregistration_fails():
-    for reply, names in ((refusing(0x84), "DEREGISTER_FAILURE"), (lambda m: None, "DEREGISTER_FAILURE")):
+    for reply, names in (
+        (refusing(0x84), "DEREGISTER_FAILURE"),
+        (lambda m: None, "DEREGISTER_FAILURE"),
+    ):
         link = Link()
         link.server.reply = reply
         link.client.stop()
@@ -431,7 +449,12 @@ def test_versions():
 
 def test_a_newer_version():
     link = Link(version="1.1", binding="UQ")
-    assert [q for q in link.server.requests[0].query() if q[:2] != "ep"] == ["Q", "b=U", "lt=86400", "lwm2m=1.1"]
+    assert [q for q in link.server.requests[0].query() if q[:2] != "ep"] == [
+        "Q",
+        "b=U",
+        "lt=86400",
+        "lwm2m=1.1",
+    ]
     link = Link(version="1.1")
     q = link.server.requests[0].query()
     assert "b=U" in q or "b=U" not in q and "Q" not in q
@@ -446,7 +469,9 @@ def test_two_servers():
     link.client.start()
     link.run(10)
     # one that refuses does not keep the other away
-    assert link.client.stat() == 2 and ("REGISTRATION_COMPLETE", 1) in link.events and b.port == 9999
+    assert (
+        link.client.stat() == 2 and ("REGISTRATION_COMPLETE", 1) in link.events and b.port == 9999
+    )
     assert ("REGISTRATION_FAILURE", 2) in link.events
     b.reply = b.accept
     link.run(60)
@@ -463,7 +488,9 @@ def test_two_servers():
     # one disables itself, the other stays
     b.post("/1/1/4")
     link.run(5)
-    assert link.client.stat() == 2 and b.requests[-1].code == DELETE and a.get("/3/0/0").code == 0x45
+    assert (
+        link.client.stat() == 2 and b.requests[-1].code == DELETE and a.get("/3/0/0").code == 0x45
+    )
     link.client.stop()
     link.run(5)
     assert link.client.stat() == 0 and a.requests[-1].code == DELETE

@@ -50,7 +50,13 @@ def gather(t, o, path, data):
 
 
 def show(kind, v):
-    return str(v, "utf8") if kind & 15 in (STRING, CORELNK) else "%d:%d" % (v >> 16, v & 0xFFFF) if kind & 15 == OBJLNK else v
+    return (
+        str(v, "utf8")
+        if kind & 15 in (STRING, CORELNK)
+        else "%d:%d" % (v >> 16, v & 0xFFFF)
+        if kind & 15 == OBJLNK
+        else v
+    )
 
 
 def device():
@@ -84,7 +90,13 @@ def test_windows():
 
 
 def test_vectors():
-    objects = {"tlv-3-16bit-id": 2, "tlv-acl-2-instances": 2, "tlv-server": 1, "tlv-objlnk": 65, "tlv-objlnk-2": 66}
+    objects = {
+        "tlv-3-16bit-id": 2,
+        "tlv-acl-2-instances": 2,
+        "tlv-server": 1,
+        "tlv-objlnk": 65,
+        "tlv-objlnk-2": 66,
+    }
     t = tree(
         STANDARD,
         table(65, [(0, 11, OBJLNK), (1, 3, STRING), (2, 3, INTEGER)]),
@@ -97,7 +109,9 @@ def test_vectors():
         want = {"0": v["tree"]["res"]} if single else v["tree"]["inst"]
         path = "/%d/0" % o if single else "/%d" % o
         got = gather(t, o, path, data)
-        assert {str(i): got[i] for i in got} == {i: {int(r): x for r, x in ids(want[i]).items()} for i in want}, (v["id"], got)
+        assert {str(i): got[i] for i in got} == {
+            i: {int(r): x for r, x in ids(want[i]).items()} for i in want
+        }, (v["id"], got)
         # and back, byte by byte
         back = tree(STANDARD, t.tables[-2], t.tables[-1])
         for i in got:
@@ -121,16 +135,16 @@ def test_gateway_writes():
     # what a gateway sends as integers (unsigned, as short as can be) and floats
     t = tree()
     for path, data, value in (
-        ("/1/0/1", "c20c" "0000", None),
-        ("/1/0/1", "c101" "80", 128),
-        ("/1/0/1", "c301" "015180", 86400),
-        ("/1/0/1", "c401" "ffffffff", 0xFFFFFFFF),
+        ("/1/0/1", "c20c0000", None),
+        ("/1/0/1", "c10180", 128),
+        ("/1/0/1", "c301015180", 86400),
+        ("/1/0/1", "c401ffffffff", 0xFFFFFFFF),
         ("/3/0/13", "c20d3039", 12345),
-        ("/1000/0/2", "c102" "80", -128),
-        ("/1000/0/3", "c203" "3039", 12345.0),
-        ("/1000/0/3", "c103" "80", 128.0),
-        ("/1000/0/3", "c303" "010000", 65536.0),
-        ("/1000/0/3", "c803 08" "40c81c8000000000", 12345.0),
+        ("/1000/0/2", "c10280", -128),
+        ("/1000/0/3", "c2033039", 12345.0),
+        ("/1000/0/3", "c10380", 128.0),
+        ("/1000/0/3", "c303010000", 65536.0),
+        ("/1000/0/3", "c803 0840c81c8000000000", 12345.0),
     ):
         if value is None:
             assert bad(tlv, t, path, unhex(data))
@@ -193,7 +207,10 @@ def test_floats():
         (float("inf"), "c403 7f800000"),
     ):
         give(t, "/1000/0/3", v)
-        assert encode(tlv, t, "/1000/0/3") == unhex(wire), (v, hexlify(encode(tlv, t, "/1000/0/3")))
+        assert encode(tlv, t, "/1000/0/3") == unhex(wire), (
+            v,
+            hexlify(encode(tlv, t, "/1000/0/3")),
+        )
         assert decode(tlv, t, "/1000/0/3", unhex(wire)) == [(0, 3, -1, v)]
     give(t, "/1000/0/3", float("nan"))
     (x,) = decode(tlv, t, "/1000/0/3", encode(tlv, t, "/1000/0/3"))
@@ -221,7 +238,9 @@ def test_other_types():
     ):
         give(t, "/1000/0/%d" % r, v)
         assert encode(tlv, t, "/1000/0/%d" % r) == unhex(wire), (r, v)
-        assert decode(tlv, t, "/1000/0/%d" % r, unhex(wire)) == [(0, r, -1, canonical(t.row(1000, r) & 255, v))]
+        assert decode(tlv, t, "/1000/0/%d" % r, unhex(wire)) == [
+            (0, r, -1, canonical(t.row(1000, r) & 255, v))
+        ]
     for wire in (
         "c104 02",  # no boolean
         "c004",
@@ -237,7 +256,14 @@ def test_other_types():
 
 def test_lengths():
     t = tree()
-    for n, head in ((7, "c705"), (8, "c80508"), (255, "c805ff"), (256, "d0050100"), (65535, "d005ffff"), (65536, "d805010000")):
+    for n, head in (
+        (7, "c705"),
+        (8, "c80508"),
+        (255, "c805ff"),
+        (256, "d0050100"),
+        (65535, "d005ffff"),
+        (65536, "d805010000"),
+    ):
         v = bytes(n)
         give(t, "/1000/0/5", v)
         d = encode(tlv, t, "/1000/0/5", 70000)
@@ -253,20 +279,30 @@ def test_multiple():
     give(t, "/1000/0/12", {5: 1, 0: -1, 300: 128})
     d = unhex("880c0b 4100ff 410501 62012c0080")
     assert encode(tlv, t, "/1000/0/12") == d
-    assert [x for x in decode(tlv, t, "/1000/0/12", d) if x[2] >= 0] == [(0, 12, 0, -1), (0, 12, 5, 1), (0, 12, 300, 128)]
+    assert [x for x in decode(tlv, t, "/1000/0/12", d) if x[2] >= 0] == [
+        (0, 12, 0, -1),
+        (0, 12, 5, 1),
+        (0, 12, 300, 128),
+    ]
     give(t, "/1000/0/12", {})
     assert encode(tlv, t, "/1000/0/12") == unhex("800c")
     # one of them by its own path
     assert decode(tlv, t, "/1000/0/12/5", unhex("410507")) == [(0, 12, 5, 7)]
     assert bad(tlv, t, "/1000/0/12/5", unhex("410607"))
     # all of them without the resource around them
-    assert [x for x in decode(tlv, t, "/1000/0/12", unhex("410001 410102")) if x[2] >= 0] == [(0, 12, 0, 1), (0, 12, 1, 2)]
+    assert [x for x in decode(tlv, t, "/1000/0/12", unhex("410001 410102")) if x[2] >= 0] == [
+        (0, 12, 0, 1),
+        (0, 12, 1, 2),
+    ]
 
 
 def test_structure():
     t = tree()
     for path, wire in (
-        ("/1000", "c10101"),  # a resource where instances stand, or nothing to tell of which instance
+        (
+            "/1000",
+            "c10101",
+        ),  # a resource where instances stand, or nothing to tell of which instance
         ("/1000/0", "03 01 c10141"),  # another instance
         ("/1000/0/1", "c10241"),  # another resource
         ("/1000/0/1", "0300 c10141"),  # an instance in a resource
@@ -296,7 +332,14 @@ def test_truncated_and_flipped():
     survive(tlv, t, "/3/0", unhex(_DEVICE))
     survive(tlv, t, "/3", b"\x08\x00\x79" + unhex(_DEVICE))
     for k in KINDS:
-        v = {STRING: "x\xe9", CORELNK: "</1>", FLOAT: 0.1, BOOLEAN: True, OPAQUE: b"12345678", OBJLNK: (1, 2)}.get(k, 100000)
+        v = {
+            STRING: "x\xe9",
+            CORELNK: "</1>",
+            FLOAT: 0.1,
+            BOOLEAN: True,
+            OPAQUE: b"12345678",
+            OBJLNK: (1, 2),
+        }.get(k, 100000)
         give(t, "/1000/0/%d" % k, v)
         give(t, "/1000/1/%d" % (10 + k), {0: v, 300: v})
     d = encode(tlv, t, "/1000")

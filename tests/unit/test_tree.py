@@ -29,7 +29,12 @@ def each(t):
         while p < len(table):
             o = table[p] << 8 | table[p + 1]
             rows = [tuple(table[q : q + 4]) for q in range(p + 8, p + 8 + 4 * table[p + 3], 4)]
-            yield o, table[p + 2], table[p + 4 : p + 7], [(a << 8 | b, c, d) for a, b, c, d in rows]
+            yield (
+                o,
+                table[p + 2],
+                table[p + 4 : p + 7],
+                [(a << 8 | b, c, d) for a, b, c, d in rows],
+            )
             p += 8 + 4 * table[p + 3]
         assert p == len(table)
 

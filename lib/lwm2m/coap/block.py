@@ -3,7 +3,7 @@
 from micropython import const
 
 from ..port import ticks_diff
-from .message import CoapError
+from . import CoapError
 
 _LIFE = const(93000)  # an unfinished transfer is forgotten after so many ms
 _SLOTS = const(3)

@@ -4,7 +4,7 @@ import sys
 from micropython import const
 
 from ..port import ticks_add, ticks_diff, urandom
-from .message import CoapError
+from . import CoapError
 
 _CON = const(0)
 _NON = const(1)

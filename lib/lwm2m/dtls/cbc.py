@@ -67,7 +67,9 @@ class Cbc:
             return
         bad = 0
         if self.etm:
-            bad = int.from_bytes(self.mac(typ, number, m[:-32]), "big") ^ int.from_bytes(m[-32:], "big")
+            bad = int.from_bytes(self.mac(typ, number, m[:-32]), "big") ^ int.from_bytes(
+                m[-32:], "big"
+            )
             m = m[:-32]
         b = bytearray(len(m) - 16)
         aes(self.key, 2, bytes(m[:16])).decrypt(m[16:], b)

@@ -72,7 +72,13 @@ class Handshake:
             if n == _CBC:
                 ext += b"\0\x16\0\0"  # encrypt_then_mac
         # The last suite says that there is no renegotiation (RFC 5746 3.3).
-        body = (len(body) + 2).to_bytes(2, "big") + body + b"\0\xff\1\0" + len(ext).to_bytes(2, "big") + ext
+        body = (
+            (len(body) + 2).to_bytes(2, "big")
+            + body
+            + b"\0\xff\1\0"
+            + len(ext).to_bytes(2, "big")
+            + ext
+        )
         m = b""
         n = 0
         while True:
@@ -141,11 +147,17 @@ class Handshake:
             d = h.digest()
             k = len(c.key).to_bytes(2, "big")
             k = k + bytes(len(c.key)) + k + c.key
-            k = prf(k, b"extended master secret" + d if ems & 1 else b"master secret" + mine + seed[:32], 48)
+            k = prf(
+                k,
+                b"extended master secret" + d if ems & 1 else b"master secret" + mine + seed[:32],
+                48,
+            )
             c.sid = sid
             c.master = k
         c.ems = ems
-        c.install(suite, prf(c.master, b"key expansion" + seed, 96 if suite == _CBC else 40), cid, peer)
+        c.install(
+            suite, prf(c.master, b"key expansion" + seed, 96 if suite == _CBC else 40), cid, peer
+        )
         if not resumed:
             k = message(20, n, prf(c.master, b"client finished" + d, 12))
             g.update(k)
@@ -154,12 +166,17 @@ class Handshake:
         t, b = yield flight
         if t != 20:
             raise ValueError(10)
-        if int.from_bytes(prf(c.master, b"server finished" + d, 12), "big") ^ int.from_bytes(b[12:], "big"):
+        if int.from_bytes(prf(c.master, b"server finished" + d, 12), "big") ^ int.from_bytes(
+            b[12:], "big"
+        ):
             raise ValueError(51)
         c.state = 2
         if resumed:
             g.update(b)
-            yield ((20, b"\1"),), message(20, n, prf(c.master, b"client finished" + g.digest(), 12))
+            yield (
+                ((20, b"\1"),),
+                message(20, n, prf(c.master, b"client finished" + g.digest(), 12)),
+            )
         # After a resumption the last flight may have to be sent again.
         c.release()
         yield
@@ -177,15 +194,20 @@ class Handshake:
         self.due = ticks_add(now, self.wait)
         b = b""
         for typ, m in self.flight[0]:
-            b += bytes((typ, 254, 253, 0, 0)) + self.seq.to_bytes(6, "big") + len(m).to_bytes(2, "big") + m
+            b += (
+                bytes((typ, 254, 253, 0, 0))
+                + self.seq.to_bytes(6, "big")
+                + len(m).to_bytes(2, "big")
+                + m
+            )
             self.seq += 1
         n = len(b)
         m = self.flight[1]
         if m:
-            i = n + c.room
-            b = bytearray(b + bytes(i - n) + m + bytes(c.TAIL))
-            n = c.seal(22, b, i, i + len(m))[1]
-        c.lower.send(b, 0, n)
+            n += c.room
+            c.out(22, bytearray(b + bytes(c.room) + m + bytes(c.TAIL)), n, n + len(m), 0)
+        else:
+            c.lower.send(b, 0, n)
 
     def poll(self, now):
         """Send again what was not answered; ms until the next time, or -1."""

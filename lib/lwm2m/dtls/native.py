@@ -71,7 +71,16 @@ class Native:
     sid = b""
 
     def __init__(
-        self, lower, identity=None, key=None, cert=None, private=None, ca=None, name=None, suites=None, within=60000
+        self,
+        lower,
+        identity=None,
+        key=None,
+        cert=None,
+        private=None,
+        ca=None,
+        name=None,
+        suites=None,
+        within=60000,
     ):
         self.lower = lower
         self.name = name
@@ -113,7 +122,9 @@ class Native:
         self.end = ticks_add(now, self.within)
         self.seen = 0
         self.bio = Bio(self.lower)
-        self.s = self.c.wrap_socket(self.bio, do_handshake_on_connect=False, server_hostname=self.name)
+        self.s = self.c.wrap_socket(
+            self.bio, do_handshake_on_connect=False, server_hostname=self.name
+        )
         self.read(0)
 
     def read(self, n):
@@ -124,7 +135,13 @@ class Native:
             e = e.args[0]
             if not self.error:
                 # A text tells what is wrong with the certificate; -0x2700 is that without the text.
-                self.error = 42 if isinstance(e, str) or e == -0x2700 else self.silent() if e == -0x6800 else 40
+                self.error = (
+                    42
+                    if isinstance(e, str) or e == -0x2700
+                    else self.silent()
+                    if e == -0x6800
+                    else 40
+                )
             self.state = 3
             self.s = None
 

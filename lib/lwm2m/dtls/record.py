@@ -55,7 +55,13 @@ class Ccm:
             p = b"\xff" * 8 + bytes((25, len(cid), 25, 254, 253)) + bytes(8) + cid + b"\0\0"
             self.at = 31
         self.size = len(p) + 16
-        p = b"\x5a" + keys[32 + 4 * side : 36 + 4 * side] + bytes(11) + len(p).to_bytes(2, "big") + p
+        p = (
+            b"\x5a"
+            + keys[32 + 4 * side : 36 + 4 * side]
+            + bytes(11)
+            + len(p).to_bytes(2, "big")
+            + p
+        )
         self.p = bytearray(p + bytes(-len(p) & 15))
 
     def crypt(self, typ, number, nonce, m, i, n, opening):
@@ -136,7 +142,16 @@ class Secure:
     TAIL = 17
 
     def __init__(
-        self, lower, identity, key, suites=(_CCM_8,), cid=True, random=None, session=None, timeout=2000, save=None
+        self,
+        lower,
+        identity,
+        key,
+        suites=(_CCM_8,),
+        cid=True,
+        random=None,
+        session=None,
+        timeout=2000,
+        save=None,
     ):
         if random is None:
             from ..port import urandom as random
@@ -214,9 +229,17 @@ class Secure:
             b = b"\x15\xfe\xfd\0\0\0\0\0\0\xff\xff\0\2" + bytes((level, number))
             self.lower.send(b, 0, 15)
 
-    def seal(self, typ, buf, start, end):
-        """Make a record of buf[start:end] in place; where it begins and ends."""
-        if self.state == 2 and self.seq >= self.limit:
+    def out(self, typ, buf, start, end, first=None):
+        """Send buf[start:end] as one record of a type, in a datagram that begins at `first` if it is given."""
+        n = self.room
+        if n > start:
+            # A long Connection ID of the server's needs more room than HEAD promises.
+            b = bytearray(n + end - start + self.TAIL)
+            b[n : n + end - start] = memoryview(buf)[start:end]
+            buf = b
+            end += n - start
+            start = n
+        if self.seq >= self.limit and self.state == 2:
             self.keep()
         number = b"\0\1" + self.seq.to_bytes(6, "big")
         self.seq += 1
@@ -226,24 +249,10 @@ class Secure:
             end += 1
             typ = 25
         end = self.wr.seal(typ, number, m, start, end)
+        n = start - n
         start -= self.wr.EXPLICIT
-        head = bytes((typ, 254, 253)) + number + self.peer + (end - start).to_bytes(2, "big")
-        i = start - len(head)
-        m[i:start] = head
-        return i, end
-
-    def out(self, typ, buf, start, end):
-        """Send buf[start:end] as one record of a type."""
-        # A long Connection ID of the server's may need more room than HEAD promises.
-        n = self.room
-        if n > start:
-            b = bytearray(n + end - start + self.TAIL)
-            b[n : n + end - start] = memoryview(buf)[start:end]
-            buf = b
-            end += n - start
-            start = n
-        start, end = self.seal(typ, buf, start, end)
-        self.lower.send(buf, start, end)
+        m[n:start] = bytes((typ, 254, 253)) + number + self.peer + (end - start).to_bytes(2, "big")
+        self.lower.send(buf, n if first is None else first, end)
 
     def send(self, buf, start, end):
         """Send buf[start:end], sealed where it lies; OSError where the channel is not open."""
@@ -281,7 +290,13 @@ class Secure:
             return
         if epoch:
             # With a Connection ID of ours every protected record has it (RFC 9146 4).
-            if not self.rd or head[2] != 253 or head[11:] != self.cid or typ == 25 and not self.cid:
+            if (
+                not self.rd
+                or head[2] != 253
+                or head[11:] != self.cid
+                or typ == 25
+                and not self.cid
+            ):
                 return
             n = int.from_bytes(head[5:11], "big")
             d = self.top - n
@@ -383,6 +398,8 @@ class Secure:
         self.sid, self.master, keys, cid, peer = f
         if keys and self.save:
             self.install(self.suite, keys, cid, peer)
-            self.seq, self.top, self.window = (int.from_bytes(b[i : i + 8], "big") for i in (4, 12, 20))
+            self.seq, self.top, self.window = (
+                int.from_bytes(b[i : i + 8], "big") for i in (4, 12, 20)
+            )
             self.state = 2
         return True

@@ -30,8 +30,12 @@ def compress(h, b, o, k, w):
         x |= x << 32
         y = w[i - 2]
         y |= y << 32
-        w[i] = (w[i - 16] + w[i - 7] + (x >> 7 ^ x >> 18 ^ (x & 0xFFFFFFFF) >> 3)
-                + (y >> 17 ^ y >> 19 ^ (y & 0xFFFFFFFF) >> 10)) & 0xFFFFFFFF
+        w[i] = (
+            w[i - 16]
+            + w[i - 7]
+            + (x >> 7 ^ x >> 18 ^ (x & 0xFFFFFFFF) >> 3)
+            + (y >> 17 ^ y >> 19 ^ (y & 0xFFFFFFFF) >> 10)
+        ) & 0xFFFFFFFF
     p, q, r, s, t, u, v, z = h
     for i in range(64):
         x = t | t << 32

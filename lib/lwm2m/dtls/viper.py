@@ -55,45 +55,48 @@ def cipher(b: ptr8, o: int, k: ptr8, s: ptr8, t: ptr8, m: ptr8, n: int):
 
 @micropython.viper
 def compress(h: ptr32, b: ptr8, o: int, k: ptr8, w: ptr32):
-    # Every word comes from an array of 32 bits, so the upper half of a 64-bit register never counts.
+    # Every word comes from an array of 32 bits, and what is shifted right is masked: so neither the sign nor the
+    # upper half of a 64-bit register ever counts.
     for i in range(16):
         j = o + 4 * i
         w[i] = b[j] << 24 | b[j + 1] << 16 | b[j + 2] << 8 | b[j + 3]
     i = 16
     while i < 64:
-        x = uint(w[i - 15])
-        y = uint(w[i - 2])
-        w[i] = (
-            uint(w[i - 16])
-            + uint(w[i - 7])
-            + ((x >> 7 | x << 25) ^ (x >> 18 | x << 14) ^ x >> 3)
-            + ((y >> 17 | y << 15) ^ (y >> 19 | y << 13) ^ y >> 10)
-        )
+        x = w[i - 15]
+        y = w[i - 2]
+        x = (x >> 7 & 0x1FFFFFF | x << 25) ^ (x >> 18 & 0x3FFF | x << 14) ^ (x >> 3 & 0x1FFFFFFF)
+        y = (y >> 17 & 0x7FFF | y << 15) ^ (y >> 19 & 0x1FFF | y << 13) ^ (y >> 10 & 0x3FFFFF)
+        w[i] = w[i - 16] + w[i - 7] + x + y
         i += 1
     for i in range(8):
         w[64 + i] = h[i]
     for i in range(64):
-        x = uint(w[68])
-        y = uint(w[64])
-        e = uint(w[69])
-        f = uint(w[70])
-        p = uint(w[65])
-        q = uint(w[66])
+        x = w[68]
+        y = w[64]
+        e = w[69]
+        f = w[70]
+        p = w[65]
+        q = w[66]
         j = 4 * i
-        z = (
-            uint(w[71])
-            + ((x >> 6 | x << 26) ^ (x >> 11 | x << 21) ^ (x >> 25 | x << 7))
-            + (f ^ (x & (e ^ f)))
-            + uint(w[i])
-            + uint(k[j] << 24 | k[j + 1] << 16 | k[j + 2] << 8 | k[j + 3])
+        z = w[71] + (f ^ (x & (e ^ f))) + w[i]
+        z += (
+            (x >> 6 & 0x3FFFFFF | x << 26)
+            ^ (x >> 11 & 0x1FFFFF | x << 21)
+            ^ (x >> 25 & 0x7F | x << 7)
         )
+        z += k[j] << 24 | k[j + 1] << 16 | k[j + 2] << 8 | k[j + 3]
         w[71] = f
         w[70] = e
         w[69] = x
-        w[68] = uint(w[67]) + z
+        w[68] = w[67] + z
         w[67] = q
         w[66] = p
         w[65] = y
-        w[64] = z + ((y >> 2 | y << 30) ^ (y >> 13 | y << 19) ^ (y >> 22 | y << 10)) + ((y & p) ^ (y & q) ^ (p & q))
+        z += (y & p) ^ (y & q) ^ (p & q)
+        w[64] = z + (
+            (y >> 2 & 0x3FFFFFFF | y << 30)
+            ^ (y >> 13 & 0x7FFFF | y << 19)
+            ^ (y >> 22 & 0x3FF | y << 10)
+        )
     for i in range(8):
-        h[i] = uint(h[i]) + uint(w[64 + i])
+        h[i] = h[i] + w[64 + i]

@@ -22,11 +22,13 @@ def head(w, c, n):
     if n < 24:
         w.byte(c | n)
         return
-    k = 0
-    while n >> (8 << k):
-        k += 1
+    k = (n > 255) + (n > 65535) + (n > 0xFFFFFFFF)
     w.byte(c | 24 + k)
-    w.uint(n, 1 << k)
+    if k < 2:
+        w.uint(n, 1 << k)
+    else:
+        # to shift a long integer would allocate for each of its bytes
+        w.put(n.to_bytes(1 << k, "big"))
 
 
 def value(w, t, v):
@@ -56,7 +58,11 @@ def typed(kind, v):
     if not kind:
         return None
     t = kind & 15
-    if isinstance(v, bool) != (t == _BOOLEAN) or isinstance(v, bytes) != (t == _OPAQUE) or isinstance(v, (list, dict)):
+    if (
+        isinstance(v, bool) != (t == _BOOLEAN)
+        or isinstance(v, bytes) != (t == _OPAQUE)
+        or isinstance(v, (list, dict))
+    ):
         raise ValueError
     if isinstance(v, float) and t != _FLOAT and abs(v) < 1e15 and v == int(v):
         v = int(v)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-from ..coap.message import CoapError
+from ..coap import CoapError
 from ..observe import NAMES, at, effective
 from ..tree import join
 

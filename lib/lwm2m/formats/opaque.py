@@ -1,6 +1,6 @@
 # Opaque (Core 1.1.1 7.4.2): the bytes of one opaque resource
 # SPDX-License-Identifier: MIT
-from ..coap.message import CoapError
+from ..coap import CoapError
 from ..tree import OPAQUE
 from .text import single
 

@@ -41,7 +41,14 @@ def each(x, o, i, r, t, v):
         for at, v in old:
             f(x, o, i, r, -1, t, v, at)
     elif isinstance(v, dict):
-        for ri in sorted(v) if len(v) > 1 else v:
+        # in order, without a list of them
+        ri = -1
+        for _ in v:
+            n = 65536
+            for k in v:
+                if ri < k < n:
+                    n = k
+            ri = n
             f(x, o, i, r, ri, t, v[ri], 0)
     else:
         f(x, o, i, r, -1, t, v, 0)

@@ -5,7 +5,7 @@ try:
 except ImportError:
     from binascii import a2b_base64, b2a_base64
 
-from ..coap.message import CoapError
+from ..coap import CoapError
 from ..tree import BOOLEAN, CORELNK, FLOAT, OBJLNK, OPAQUE, STRING, canonical
 
 

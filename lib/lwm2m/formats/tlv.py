@@ -6,7 +6,7 @@ except ImportError:
     import struct
 from micropython import const
 
-from ..coap.message import CoapError
+from ..coap import CoapError
 from ..tree import BOOLEAN, FLOAT, INTEGER, OBJLNK, TIME, UINT, canonical
 
 _INSTANCE = const(0)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-from ..coap.message import CoapError
+from ..coap import CoapError
 
 # the rights in an ACL: 1 read, 2 write, 4 execute, 8 delete, 16 create
 _READ = const(1)

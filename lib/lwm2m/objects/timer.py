@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-from ..coap.message import CoapError
+from ..coap import CoapError
 from ..tree import CHANGED, EXEC, READ, VALIDATE, split
 
 _INPUTS = const(5501)

@@ -1,0 +1,100 @@
+# Tests of notification storing: values that a server missed reach it with their times
+# SPDX-License-Identifier: MIT
+import lwm2m_port
+from link import TLV
+from test_series import PATH, SENML_JSON, fill, link, pairs
+
+
+def lost(x):
+    """The server is out of reach, and the client has noticed."""
+    x.fault = lambda peer, d, to_client: ()
+    x.client.update()
+    x.until("REG_TIMEOUT")
+
+
+def found(x):
+    x.fault = None
+    x.until("REGISTRATION_COMPLETE", 2000)
+
+
+def again(x, path=PATH, ct=SENML_JSON):
+    """Observe a path after the new registration; the notifications that follow at once."""
+    m = x.server.observe(path, ct)
+    x.run(3)
+    return m, x.server.notes(m.token)
+
+
+def test_kept_until_observed_again():
+    x = link(None)
+    fill(x, 1.0)
+    x.server.observe(PATH, SENML_JSON)
+    lost(x)
+    at = lwm2m_port.seconds
+    fill(x, 2.0, 3.0, 4.0)
+    found(x)
+    # a read shows what is now
+    assert [v for t, v in pairs(x.server.get(PATH, SENML_JSON).payload)] == [4.0]
+    m, notes = again(x)
+    assert pairs(notes[0].payload) == [(at, 2.0), (at + 10, 3.0), (at + 20, 4.0)], notes
+    # told once
+    fill(x, 5.0)
+    x.run(2)
+    assert [v for t, v in pairs(x.server.notes(m.token)[-1].payload)] == [5.0]
+    assert not x.client.tree.series.rings
+
+
+def test_under_an_instance_and_by_send():
+    x = link(None)
+    fill(x, 1.0)
+    x.server.observe("/3303/0", SENML_JSON)
+    lost(x)
+    fill(x, 2.0, 3.0)
+    found(x)
+    codes = []
+    x.server.reply = lambda m: (0x44, (), b"")
+    x.client.send(PATH, done=codes.append)
+    x.run(5)
+    sent = [m for m in x.server.requests if m.path() == "/dp"]
+    assert codes == [0x44] and len(sent) == 1 and b"\x02\xfa@@" in sent[0].payload
+    assert not x.client.tree.series.rings
+
+
+def test_bounded_oldest_first_and_counted():
+    x = link(None)
+    fill(x, 0.0)
+    x.server.observe(PATH, SENML_JSON)
+    lost(x)
+    fill(x, *[float(n) for n in range(1, 16)])
+    found(x)
+    m, notes = again(x)
+    assert [v for t, v in pairs(notes[0].payload)] == [float(n) for n in range(6, 16)]
+    assert x.client.tree.series.dropped == 5
+
+
+def test_not_stored():
+    # without 1/x/6, and in formats that have no times
+    for storing, ct in ((False, SENML_JSON), (True, TLV)):
+        x = link(None)
+        fill(x, 1.0)
+        x.client.set("/1/0/6", storing)
+        x.server.observe(PATH, ct)
+        lost(x)
+        fill(x, 2.0, 3.0)
+        found(x)
+        assert not x.client.tree.series
+        m, notes = again(x, ct=ct)
+        assert notes == []
+
+
+def test_a_value_on_its_way():
+    # the notification that showed the loss is not lost
+    x = link(None)
+    fill(x, 1.0)
+    x.server.observe(PATH, SENML_JSON)
+    x.fault = lambda peer, d, to_client: ()
+    fill(x, 2.0)
+    x.until("REG_TIMEOUT", 1000)
+    fill(x, 3.0)
+    found(x)
+    m, notes = again(x)
+    assert [v for t, v in pairs(notes[0].payload)] == [2.0, 3.0], notes

@@ -1,0 +1,161 @@
+# Types of the client's public names, for editors: `make lint` compares them with the code
+# SPDX-License-Identifier: MIT
+from collections.abc import Callable
+from typing import Any, Literal, Protocol, TypeAlias
+
+Value: TypeAlias = str | int | float | bool | bytes | tuple[int, int]
+Values: TypeAlias = Value | dict[int, Value] | list[Value] | None
+Event: TypeAlias = Literal[
+    "NONE",
+    "BOOTSTRAP_REG_FAILURE",
+    "BOOTSTRAP_REG_COMPLETE",
+    "BOOTSTRAP_TRANSFER_COMPLETE",
+    "REGISTRATION_FAILURE",
+    "REGISTRATION_COMPLETE",
+    "REG_TIMEOUT",
+    "REG_UPDATE_COMPLETE",
+    "DEREGISTER_FAILURE",
+    "DISCONNECT",
+    "QUEUE_MODE_RX_OFF",
+    "ENGINE_SUSPENDED",
+    "SERVER_DISABLED",
+    "NETWORK_ERROR",
+    "REG_UPDATE",
+    "DEREGISTER",
+    "CONNECT",
+    "CONNECT_FAILURE",
+    "SECURE",
+    "SECURE_FAILURE",
+    "BOOTSTRAP",
+    "REGISTRATION",
+]
+
+class CoapError(Exception):
+    """Refuses a request with the response code in args[0], as RFC 7252 numbers it: 0x84 is 4.04."""
+
+LATER: object
+
+class Channel(Protocol):
+    """What `transport` gives: whole datagrams to and from one server, never blocking."""
+
+    def send(self, buf: bytearray, start: int, end: int) -> None: ...
+    def recv(self) -> bytes | None: ...
+    def close(self) -> None: ...
+
+class Client:
+    """A LwM2M client. Each keyword of the constructor is an attribute too; times are in seconds."""
+
+    lifetime: int
+    binding: str
+    version: str | None
+    retry: bool
+    ssid: int
+    identity: str | bytes
+    key: str | bytes
+    root: Any
+    sms: str | None
+    size: int
+    min_lifetime: int
+    update_early: int
+    update_period: int
+    awake: int
+    bootstrap_timeout: int
+    max_instances: int
+    default_format: int
+    confirmable: bool
+    local_port: int
+    transport: Callable[[str, int], Channel] | None
+    load_credentials: Callable[[int], tuple[Any, Any]] | None
+    set_socketoptions: Callable[[Any], None] | None
+    load: Callable[[str], bytes | None] | None
+    save: Callable[[str, bytes], None] | None
+    endpoint: str | None
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        uri: str | None = None,
+        *,
+        lifetime: int = 86400,
+        binding: str = "U",
+        version: str | None = None,
+        retry: bool = True,
+        ssid: int = 1,
+        identity: str | bytes = "",
+        key: str | bytes = "",
+        root: str = ...,
+        sms: str | None = None,
+        size: int = 576,
+        min_lifetime: int = 1,
+        update_early: int = 30,
+        update_period: int = 0,
+        awake: int = 93,
+        bootstrap_timeout: int = 247,
+        max_instances: int = 32,
+        default_format: int = 11542,
+        confirmable: bool = True,
+        local_port: int = 0,
+        transport: Callable[[str, int], Channel] | None = None,
+        load_credentials: Callable[[int], tuple[Any, Any]] | None = None,
+        set_socketoptions: Callable[[Any], None] | None = None,
+        load: Callable[[str], bytes | None] | None = None,
+        save: Callable[[str, bytes], None] | None = None,
+        ack_timeout: int = 2000,
+        random_factor: int = 1500,
+        max_retransmit: int = 4,
+        nstart: int = 1,
+        szx: int = 5,
+    ) -> None: ...
+    def __enter__(self) -> Any: ...
+    def __exit__(self, a: Any, b: Any, c: Any) -> None: ...
+    def set(self, path: str, value: Values) -> None: ...
+    def get(self, path: str) -> Any: ...
+    def exec(self, path: str, args: bytes = b"") -> None: ...
+    def create(self, path: str) -> str: ...
+    def delete(self, path: str) -> None: ...
+    def objects(self, table: bytes) -> None: ...
+    def on_read(self, path: str, fn: Callable[[str, Any], Any] | None) -> None: ...
+    def on_write(self, path: str, fn: Callable[[str, Any], int | None] | None) -> None: ...
+    def on_exec(self, path: str, fn: Callable[[str, bytes], Any] | None) -> None: ...
+    def on_create(self, path: str, fn: Callable[[str, None], int | None] | None) -> None: ...
+    def on_delete(self, path: str, fn: Callable[[str, None], int | None] | None) -> None: ...
+    def on_stream(
+        self, path: str, fn: Callable[[int, bytes, bool], int | None] | None
+    ) -> None: ...
+    def validate(self, path: str, fn: Callable[[str, Any], bool | None] | None) -> None: ...
+    def answer(self, path: str, value: Any = None) -> None: ...
+    def cache(self, path: str, n: int, oldest: bool = False) -> None: ...
+    def send(self, paths: str | list[str], done: Callable[[int], None] | None = None) -> int: ...
+    def lock(self) -> Client: ...
+    def observations(self) -> list[tuple[str, int, int, int]]: ...
+    def event(self, fn: Callable[[Event, int], None]) -> None: ...
+    def start(self, endpoint: str | None = None, bootstrap: bool = False) -> None: ...
+    def stop(self, force: bool = False) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def update(self, ssid: int = 0) -> bool: ...
+    def stat(self) -> Literal[0, 1, 2, 3, 4]: ...
+    def active(self) -> bool: ...
+    def poll(self, now: int | None = None) -> int: ...
+    def run(self) -> None: ...
+
+class Lwm2m:
+    """The object of QuecPython's module `lwm2m`; returns are 0, -1 or -2."""
+
+    Security: int
+    Server: int
+    Epnamemode: int
+    Urc: int
+    Fota: int
+    Reset: int
+    Epname: int
+    client: Client
+    def init(self) -> int: ...
+    def config(self, kind: int, values: list[Any]) -> int: ...
+    def register(self) -> int: ...
+    def unregister(self) -> int: ...
+    def update(self, ssid: int) -> int: ...
+    def stat(self) -> int: ...
+    def register_call(self, usrfun: Callable[[list[Any]], None] | None) -> int: ...
+
+def lwm2m() -> Lwm2m: ...
