@@ -26,7 +26,6 @@ FEATURES = {
         "formats/link.py",
         "coap/__init__.py",
         "coap/endpoint.py",
-        "coap/block.py",
         "objects/__init__.py",
         "objects/device.py",
         "port/__init__.py",
@@ -42,7 +41,7 @@ FEATURES = {
     "composite": ("composite.py",),
     "send": ("send.py",),
     "queue": ("queue.py",),
-    "storage": ("resume.py", "storage.py"),
+    "storage": ("resume.py", "storage.py", "store.py"),
     "objects": (
         "model_standard.py",
         "objects/access.py",

@@ -245,7 +245,6 @@ def build(
     profile: str = "core",
     *,
     heap: int | None = None,
-    jobs: int = 2,
     port: str | None = None,
     debug: bool = False,
     **single: bool,
@@ -276,13 +275,14 @@ def build(
     if board.port == "qemu":
         heap = heap or 143360
         variables["MICROPY_HEAP_SIZE"] = str(heap)
-    command = ["make", f"-j{jobs}", "-C", str(tree / "ports" / board.port)]
+    jobs = f"-j{os.cpu_count() or 1}"
+    command = ["make", jobs, "-C", str(tree / "ports" / board.port)]
     command += [f"{key}={value}" for key, value in variables.items()]
     command += [f"BUILD={kept}", f"FROZEN_MANIFEST={manifest}"]
     with _locked(f"build-{name}"):
         with _locked("mpy-cross"):
             _run(
-                ["make", f"-j{jobs}", "-C", str(tree / "mpy-cross")], ROOT, kept / "mpy-cross.log"
+                ["make", jobs, "-C", str(tree / "mpy-cross")], ROOT, kept / "mpy-cross.log"
             )
         if board.port == "qemu":
             _fresh_heap(kept, heap)
@@ -342,9 +342,13 @@ def main(arguments: list[str] | None = None) -> int:
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(
-        f"{image.relative_to(ROOT)}: {text_and_data(image) if image.suffix in ('', '.elf') else image.stat().st_size} bytes of text and data"
+    elf = image.suffix in ("", ".elf")
+    size = (
+        f"{text_and_data(image):,} bytes of text and data"
+        if elf
+        else f"{image.stat().st_size:,} bytes"
     )
+    print(f"{image.relative_to(ROOT)}: {size}")
     return 0
 
 

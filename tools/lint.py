@@ -72,7 +72,7 @@ _FLOORS = (
         "series",
     ),
     ("objects", "formats"),
-    ("tree", "storage", "model", "model_standard", "model_ipso"),
+    ("tree", "storage", "store", "model", "model_standard", "model_ipso"),
     ("coap",),
     ("dtls",),
     ("port",),

@@ -1,28 +1,31 @@
 # The client: what an application holds, and the accounts that its sessions come from
 # SPDX-License-Identifier: MIT
-import sys
+from sys import print_exception
+
+from micropython import const
 
 from .coap.endpoint import Endpoint
 from .coap import CoapError, Packet, Writer
 from .formats import find
 from .observe import changed
 from .port import identity, open_udp, ready, ticks_add, ticks_diff, ticks_ms
-from .session import ASKING, FAILED, IDLE, LEAVING, ON, Session
-from .tree import (
-    CHANGED,
-    CREATE,
-    DELETE,
-    EXEC,
-    READ,
-    STREAM,
-    VALIDATE,
-    WRITE,
-    Tree,
-    canonical,
-    join,
-    native,
-    split,
-)
+from .session import ON, Session
+from .tree import Tree, canonical, join, native, split
+
+try:
+    from _thread import allocate_lock, get_ident
+except ImportError:
+    allocate_lock = get_ident = None
+
+# kinds of functions, as in tree.py
+_READ = const(1)
+_WRITE = const(2)
+_EXEC = const(3)
+_CREATE = const(4)
+_DELETE = const(5)
+_VALIDATE = const(6)
+_STREAM = const(7)
+_CHANGED = const(8)
 
 # by number; those up to 13 are Zephyr's
 _EVENTS = (
@@ -36,7 +39,7 @@ _EVENTS = (
 def teller(kind):
     def tell(self, path, fn):
         o, i, r, ri = split(path)
-        if kind == CREATE:
+        if kind == _CREATE:
             self.tree.inst.setdefault(o, {})
         h = [x for x in self.tree.hooks.get(o, ()) if x[:3] != (kind, i, r)]
         if fn:
@@ -60,7 +63,6 @@ class Client:
     ssid = 1
     identity = key = ""
     root = ()  # the alternate path, such as "lwm2m"
-    rootpath = b""
     sms = None
     size = 576  # the longest message, bytes
     min_lifetime = 1
@@ -73,7 +75,9 @@ class Client:
     confirmable = True  # notifications as CON
     local_port = 0
     # load(name) and save(name, bytes) keep what is to outlive a deep sleep
-    transport = load_credentials = set_socketoptions = load = save = access = written = meter = None
+    transport = load_credentials = set_socketoptions = load = save = access = written = meter = (
+        None
+    )
 
     def __init__(self, endpoint=None, uri=None, **options):
         self.coap = {}
@@ -86,46 +90,42 @@ class Client:
                 raise TypeError("no such option: " + k)
         self.endpoint = endpoint
         if self.root:
-            self.rootpath = b"/" + self.root.strip("/").encode()
-            self.root = self.rootpath[1:].split(b"/")
-        self.owner = self.mutex = None
-        self.depth = 0
-        try:
-            import _thread
-
-            self.mutex = _thread.allocate_lock()
-            self.me = _thread.get_ident
-        except (ImportError, AttributeError):
-            pass
-        self.tree = t = Tree(self.changed)
-        self.w = None
+            self.root = tuple(self.root.strip("/").encode().split(b"/"))
+        self.rootpath = b"/".join((b"",) + self.root)
+        self.mutex = allocate_lock and allocate_lock()
+        self.owner = self.last = self.w = None
+        self.depth = self.sec = self.ms = 0
+        self.listening = self.triggered = self.suspended = False
         self.p = Packet()
         self.sessions = []
         self.every = []  # functions that each poll(now) calls; they return when they want to be called again
         self.listeners = []
         self.todo = []
         self.answers = {}
-        self.sec = self.ms = self.tag = 0
-        self.last = None
-        self.listening = self.triggered = self.suspended = False
-        t.inst[0] = {0: {}}
+        self.tree = t = Tree(self.changed)
+        t.inst[0] = d = {0: {}}
         t.inst[1] = {}
         from .objects.device import setup
 
         setup(self)
         if uri:
             address(uri)
-            t.inst[0][0] = {0: uri.encode(), 2: 0 if self.key else 3, 10: self.ssid}
-            for r, v in ((3, self.identity), (5, self.key)):
-                t.inst[0][0][r] = canonical(5, v)
+            key = canonical(5, self.key)
+            d[0] = {
+                0: uri.encode(),
+                2: 0 if key else 3,
+                3: canonical(5, self.identity),
+                5: key,
+                10: self.ssid,
+            }
             t.inst[1][0] = {0: self.ssid, 1: self.lifetime, 6: True, 7: self.binding.encode()}
 
     # the lock: other threads stay out while it is held; the thread that holds it may take it again
 
     def __enter__(self):
-        if self.mutex and self.owner != self.me():
+        if self.mutex and self.owner != get_ident():
             self.mutex.acquire()
-            self.owner = self.me()
+            self.owner = get_ident()
         self.depth += 1
 
     def __exit__(self, a, b, c):
@@ -137,7 +137,7 @@ class Client:
 
     # values
 
-    def place(self, path, value=None):
+    def place(self, path):
         o, i, r, ri = split(path)
         row = self.tree.row(o, r)
         if not row or (ri >= 0 and not row & 0x800):
@@ -151,13 +151,13 @@ class Client:
         KeyError where the instance is missing, ValueError where the path or the type is wrong."""
         o, i, r, ri, row = self.place(path)
         if isinstance(value, list) and row & 0x800 and ri < 0:
-            value = {k: value[k] for k in range(len(value))}
+            value = dict(enumerate(value))
         if value is not None:
             value = canonical(row, value)
             if (ri < 0 and bool(row & 0x800)) != isinstance(value, dict):
                 raise ValueError("wrong shape: " + path)
         with self:
-            f = self.tree.hook(VALIDATE, o, i, r)
+            f = self.tree.hook(_VALIDATE, o, i, r)
             if f and f(join(o, i, r, ri), native(row, value)) is False:
                 raise ValueError("refused: " + path)
             self.tree.put(o, i, r, ri, value)
@@ -174,7 +174,7 @@ class Client:
     def exec(self, path, args=b""):
         """Execute a resource as a server would; ValueError where there is nothing to execute."""
         o, i, r, ri, row = self.place(path)
-        if not row & 0x400 or not (self.tree.ask(EXEC, o, i, r, args) or o == 1):
+        if not row & 0x400 or not (self.tree.ask(_EXEC, o, i, r, args) or o == 1):
             raise ValueError("nothing to execute: " + path)
         if o == 1:
             self.control(i, r)
@@ -185,15 +185,14 @@ class Client:
         if self.tree.find(o) < 0 or r >= 0:
             raise ValueError("no object: " + path)
         d = self.tree.inst.setdefault(o, {})
-        if i < 0:
-            i = 0
-            while i in d:
-                i += 1
-        if i in d:
-            raise ValueError("there already: " + path)
+        k = max(i, 0)
+        while k in d:
+            if i >= 0:
+                raise ValueError("there already: " + path)
+            k += 1
         with self:
-            self.tree.create(o, i)
-        return join(o, i)
+            self.tree.create(o, k)
+        return join(o, k)
 
     def delete(self, path):
         """Delete an instance, or a resource instance."""
@@ -214,18 +213,18 @@ class Client:
     # the application's functions: fn(path, value); they refuse by returning or raising a CoAP code
 
     # fn(path, value) returns the value to show, or LATER
-    on_read = teller(READ)
+    on_read = teller(_READ)
     # fn(path, value) hears of a server's write before it is done, and may refuse it
-    on_write = teller(WRITE)
+    on_write = teller(_WRITE)
     # fn(path, arguments as bytes) executes a resource
-    on_exec = teller(EXEC)
+    on_exec = teller(_EXEC)
     # fn(path, None) hears of an instance that a server makes, or deletes
-    on_create = teller(CREATE)
-    on_delete = teller(DELETE)
+    on_create = teller(_CREATE)
+    on_delete = teller(_DELETE)
     # fn(offset, data, more) takes an opaque resource as it arrives, block by block
-    on_stream = teller(STREAM)
+    on_stream = teller(_STREAM)
     # fn(path, value) returns False for a value that neither set() nor a server may give
-    validate = teller(VALIDATE)
+    validate = teller(_VALIDATE)
 
     def answer(self, path, value=None):
         """The value of a read, or the outcome of a write or execute, whose function returned LATER."""
@@ -267,7 +266,7 @@ class Client:
             try:
                 f(n, ssid)
             except Exception as e:
-                sys.print_exception(e)
+                print_exception(e)
 
     # life
 
@@ -288,82 +287,56 @@ class Client:
                 self.register(None)
 
     def servers(self):
-        """[(security instance, server instance), ...] of the accounts that are whole."""
+        """[(priority, server instance, security instance), ...] of the accounts that are whole, in their order."""
         t = self.tree
         out = []
-        for srv in t.instances(1):
-            for sec in t.instances(0):
-                d = t.inst[0][sec]
-                if d.get(0) and not d.get(1) and d.get(10) and d.get(10) == t.get(1, srv, 0):
-                    out.append((sec, srv))
-        return out
+        for i in t.inst[1]:
+            for k, d in t.inst[0].items():
+                if d.get(0) and not d.get(1) and d.get(10) and d.get(10) == t.get(1, i, 0):
+                    p = t.get(1, i, 13)
+                    out.append((-1 if p is None else p, i, k))
+        return sorted(out)
 
     def bootstrap_account(self):
-        for sec in self.tree.instances(0):
-            d = self.tree.inst[0][sec]
+        for i, d in self.tree.inst[0].items():
             if d.get(1) and d.get(0):
-                return sec
+                return i
         return -1
 
-    def consistent(self):
-        """True where every server has its security instance, and there is a server."""
-        n = len(self.servers())
-        for d in self.tree.inst[0].values():
-            if d.get(2) == 0 and not (d.get(3) and d.get(5)):
-                return False
-        return n and n == len(self.tree.inst[1])
-
-    def drop(self):
+    def drop(self, keep):
         for s in self.sessions:
-            s.close()
-        self.sessions = []
+            if s is not keep:
+                s.close()
 
     def register(self, old):
-        keep = old if old and old.ep else None
-        if keep:
-            self.sessions.remove(keep)
-        self.drop()
+        # a bootstrap server that keeps its account may write again by itself
+        if old and not (old.ep and old.sec == self.bootstrap_account()):
+            old = None
+        self.drop(old)
         self.triggered = False
-        last = None
-        for s in sorted([Session(self, sec, srv) for sec, srv in self.servers()], key=priority):
-            self.sessions.append(s)
-            # one after the other, where the servers have priorities (1/x/13)
-            if last:
-                last.next = s
-            else:
-                s.begin()
-            if s.account(13) is not None:
-                last = s
-        sec = self.bootstrap_account()
-        if keep and keep.sec == sec:
-            self.listening = True
-            self.sessions.append(keep)
-        elif keep:
-            keep.close()
+        self.listening = bool(old)
+        self.sessions = [Session(self, k, i) for p, i, k in self.servers()]
+        if old:
+            self.sessions.append(old)
+        self.turn()
+
+    def turn(self):
+        # sessions begin one after the other where their servers have priorities (1/x/13), else at once
+        for s in self.sessions:
+            if not s.state:
+                s.start(s.account(14, 0))
+            if s.account(13) is not None and (s.state > 4 or s.state == 4 and s.account(15)):
+                break
 
     def bootstrap(self, old):
         from .bootstrap import Bootstrap
 
         self.triggered = bool(old)
-        self.drop()
         self.listening = False
+        self.drop(None)
         s = Bootstrap(self, self.bootstrap_account())
-        self.sessions.append(s)
-        s.start(0 if old else None)
-
-    def fallback(self, s):
-        """What a session whose attempts all failed does: True where a bootstrap takes over."""
-        if s.bootstrap or self.bootstrap_account() < 0 or s.account(16) is False:
-            return False
-        self.later(self.bootstrap, None)
-        return True
-
-    def restored(self, s):
-        """After a bootstrap that failed: True where the servers of before are there to go on with."""
-        if not self.triggered or not self.servers():
-            return False
-        self.later(self.register, s)
-        return True
+        self.sessions = [s]
+        s.start(0 if old else self.tree.get(0, s.sec, 11) or 0)
 
     def later(self, f, x):
         # what would pull a session from under the datagram that is being answered waits for poll()
@@ -374,40 +347,24 @@ class Client:
         for s in self.sessions:
             if s.srv == i:
                 if r == 4:
-                    self.later(self.disable, s)
+                    self.later(s.leave, True)
                 elif r == 8:
-                    s.what |= 8
+                    s.lost()
                 elif self.bootstrap_account() < 0:
                     raise CoapError(0x85)
                 else:
                     self.later(self.bootstrap, s)
 
-    def disable(self, s):
-        s.disabled = True
-        s.leave(self.last)
-
-    def left(self, s, code):
-        if s.disabled:
-            s.disabled = False
-            self.emit(12, s.ssid)
-            t = s.account(5)
-            s.start(86400 if t is None else t)
-        else:
-            self.emit(8 if code else 9, s.ssid)
-
     def stop(self, force=False):
         """De-register from every server and stop; `force` just stops."""
         with self:
-            for s in self.sessions[:]:
-                if force:
+            for s in self.sessions:
+                if force or s.bootstrap:
                     s.close()
-                    self.emit(9, s.ssid)
-                elif s.bootstrap:
-                    s.close()
-                    if not self.listening:
-                        self.emit(9, s.ssid)
-                elif s.state != LEAVING:
-                    s.leave(self.last)
+                    if force or not self.listening:
+                        s.emit(9)
+                else:
+                    s.leave(False)
 
     def pause(self):
         """Stand still: no timer runs, no datagram is taken, until resume()."""
@@ -423,43 +380,29 @@ class Client:
 
     def update(self, ssid=0):
         """Send an update soon; False where no such server is registered."""
-        n = 0
+        n = False
         for s in self.sessions:
             if s.state == ON and not s.bootstrap and ssid in (0, s.ssid):
-                s.what |= 8
-                n += 1
-        return n > 0
+                s.lost()
+                n = True
+        return n
 
     def stat(self):
         """0 not registered, 1 registering, 2 registered, 3 de-registering, 4 failed."""
         n = 0
         for s in self.sessions:
             x = s.state
-            x = (
-                0
-                if x == IDLE
-                else 3
-                if x == LEAVING
-                else 4
-                if x == FAILED
-                else 2
-                if x == ON
-                else 1
-            )
-            if s.bootstrap:
-                x = 0 if self.listening else 1 if x == 2 else x
-            if x == 2 or not n:
+            if x > 4 or (x == ON and s.bootstrap):
+                x = 1
+            if x == ON or not n:
                 n = x
         return n
 
     def active(self):
-        for s in self.sessions:
-            if s.state != IDLE:
-                return True
-        return False
+        return self.stat() > 0
 
     def changed(self, o, i, r):
-        f = self.tree.hook(CHANGED, o, i, r)
+        f = self.tree.hook(_CHANGED, o, i, r)
         if f:
             f(o, i, r)
         for s in self.sessions:
@@ -474,29 +417,10 @@ class Client:
         """A value that a server writes, as it is to be stored."""
         if o == 1:
             if r == 1:
-                v = max(v, self.min_lifetime)
-            elif r == 7:
-                if v not in (b"U", b"UQ", b"S", b"SQ", b"US", b"UQS"):
-                    raise CoapError(0x80)
+                return max(v, self.min_lifetime)
+            if r == 7 and v not in (b"U", b"UQ", b"S", b"SQ", b"US", b"UQS"):
+                raise CoapError(0x80)
         return v
-
-    def stream(self, s, p):
-        o, i, r, ri = p.path
-        f = self.tree.hook(STREAM, o, i, r) if r >= 0 and p.code == 3 and p.ct == 42 else None
-        if not f:
-            return None
-        s.allow(o, i, 2)
-
-        def take(offset, data, more):
-            try:
-                return f(offset, data, more)
-            except CoapError as e:
-                return e.args[0]
-            except Exception as e:
-                sys.print_exception(e)
-                return 0xA0
-
-        return take
 
     def links(self, w):
         from .formats.link import registration
@@ -517,7 +441,7 @@ class Client:
         mode = d.get(2, 3)
         secure, host, number = address(str(d[0], "utf8"), mode != 3)
         if secure and mode == 3:
-            raise ValueError("coaps without security")
+            raise ValueError
         if self.transport:
             c = self.transport(host, number)
         else:
@@ -525,6 +449,7 @@ class Client:
         if self.meter:
             self.meter(c)
         tls = None
+        head = tail = 0
         if mode != 3:
             try:
                 from .dtls import secured
@@ -532,9 +457,11 @@ class Client:
                 tls = secured(self, s, d, c, host)
             except (ImportError, ValueError):
                 c.close()
-                raise ValueError("security mode")
-        if not self.w or (tls and self.w.head < tls.HEAD):
-            self.w = Writer(self.size, tls.HEAD if tls else 0, tls.TAIL if tls else 0)
+                raise ValueError
+            head = tls.HEAD
+            tail = tls.TAIL
+        if not self.w or self.w.head < head:
+            self.w = Writer(self.size, head, tail)
         return c, tls
 
     def poll(self, now=None):
@@ -593,28 +520,23 @@ class Client:
             ready(250 if t < 0 or t > 250 else t)
 
 
-def priority(s):
-    p = s.account(13)
-    return -1 if p is None else p
-
-
 def address(uri, secure=False):
     """(secure, host, port) of "coap(s)://host[:port]" or "host[:port]"; ValueError where it is none."""
     s = uri
-    if "://" in s:
-        scheme, s = s.split("://", 1)
-        if scheme not in ("coap", "coaps"):
-            raise ValueError("no CoAP: " + uri)
-        secure = scheme == "coaps"
+    for scheme in ("coap://", "coaps://"):
+        if uri.startswith(scheme):
+            secure = scheme == "coaps://"
+            s = uri[len(scheme) :]
     s = s.split("/")[0]
-    if s[:1] == "[":
-        s, p = s[1:].split("]", 1)
-        p = p[1:]
-    else:
-        p = ""
-        if ":" in s:
-            s, p = s.split(":", 1)
-    p = int(p) if p else 5684 if secure else 5683
+    p = 5684 if secure else 5683
+    k = s.rfind(":")
+    if k > s.rfind("]"):
+        p = int(s[k + 1 :])
+        s = s[:k]
+    if s[:1] + s[-1:] == "[]":
+        s = s[1:-1]
+    elif ":" in s:
+        s = ""
     if not s or not 0 < p < 65536:
         raise ValueError("no address: " + uri)
     return secure, s, p

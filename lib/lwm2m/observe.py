@@ -172,7 +172,11 @@ def observe(s, p, ct, now):
 def number(s, e):
     if not e[_COND] and not e[_V][_EPMAX]:
         return None
-    v = s.tree.read(e[_O], e[_I], e[_RID])
+    try:
+        v = s.tree.read(e[_O], e[_I], e[_RID])
+    except (CoapError, KeyError):
+        # a function refuses, or the instance is gone
+        return None
     if e[_RI] >= 0 and v:
         v = v.get(e[_RI])
     return v if isinstance(v, (int, float, bool)) else None
@@ -195,8 +199,6 @@ def changed(s, o, i, r):
 
 def crossed(s, e):
     # Core 1.1.1 7.3.2: gt and lt when the value crosses them, st when it has moved that far
-    if e[_I] not in s.tree.inst.get(e[_O], ()):
-        return True
     v = number(s, e)
     last = e[_LAST]
     if v is None or last is None:

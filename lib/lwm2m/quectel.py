@@ -66,7 +66,8 @@ class Lwm2m:
             15: self.named,
         }.get(kind)
         try:
-            return f(*values) if f else -2
+            with self.client:
+                return f(*values) if f else -2
         except (AttributeError, TypeError, ValueError):
             return -1
 

@@ -5,7 +5,14 @@ from micropython import const
 from .coap import CoapError
 from .formats import find
 from .observe import observe, present, write_attributes
-from .tree import CREATE, DELETE, EXEC, VALIDATE, WRITE, join, native
+from .tree import join, native
+
+# kinds of functions, as in tree.py
+_WRITE = const(2)
+_EXEC = const(3)
+_CREATE = const(4)
+_DELETE = const(5)
+_VALIDATE = const(6)
 
 _TEXT = const(0)
 _TLV = const(11542)
@@ -111,7 +118,7 @@ def execute(s, p, row):
         if args[k] != 44:
             raise CoapError(0x80)
         k += 1
-    f = s.tree.ask(EXEC, o, i, r, args)
+    f = s.tree.ask(_EXEC, o, i, r, args)
     if o == 1:
         s.client.control(i, r)
     elif not f:
@@ -184,10 +191,10 @@ def check(s, o, new, access):
         if isinstance(v, dict) != bool(row & _MULTI):
             raise CoapError(0x80)
         x[2] = s.client.checked(o, r, v)
-        t.ask(VALIDATE, o, i, r, native(row, v))
+        t.ask(_VALIDATE, o, i, r, native(row, v))
     for i, r, v in new:
         if r >= 0:
-            t.ask(WRITE, o, i, r, native(t.row(o, r), v))
+            t.ask(_WRITE, o, i, r, native(t.row(o, r), v))
 
 
 def apply(s, o, new):
@@ -230,7 +237,7 @@ def create(s, p, w):
             raise CoapError(0x80)
     t.create(o, i, d)
     try:
-        t.ask(CREATE, o, i, -1, None)
+        t.ask(_CREATE, o, i, -1, None)
     except CoapError:
         t.delete(o, i)
         raise
@@ -256,6 +263,6 @@ def delete(s, p, row):
     if i < 0 or o == 1 or not t.find(o) & 1:
         raise CoapError(0x85)
     s.allow(o, i, 8)
-    t.ask(DELETE, o, i, -1, None)
+    t.ask(_DELETE, o, i, -1, None)
     t.delete(o, i)
     return 0x42

@@ -47,7 +47,8 @@ def waiting(s, fmt, ct, paths, done):
         # it is on its way as long as the session has not begun anew
         if ep is not s.ep and s.wake():
             ep = s.ep
-            t.memos.append(memo)
+            if memo not in t.memos:
+                t.memos.append(memo)
             try:
                 ep.request(now, 2, (b"dp",), (), ct, body, answered)
             except CoapError as e:

@@ -1,5 +1,7 @@
 # One server: connect, register, update, de-register, and what to do when that fails (Core 1.1.1 6.2)
 # SPDX-License-Identifier: MIT
+from sys import print_exception
+
 from micropython import const
 
 from .coap.endpoint import Endpoint
@@ -7,70 +9,61 @@ from .coap import CoapError
 from .formats import find
 from .observe import poll as notifications
 from .observe import rejected
-from .port import ticks_diff
 from .requests import serve
 
-# states
-IDLE = const(0)
-WAITING = const(1)  # until self.at
-CONNECTING = const(2)
-ASKING = const(3)  # the registration, or the bootstrap request, is under way
-ON = const(4)
-LEAVING = const(5)
-FAILED = const(6)  # the sequence of attempts is over; WAITING otherwise
+# states: up to 4 what QuecPython's stat() tells, above it all is 1 there
+_IDLE = const(0)
+ON = const(2)
+_LEAVING = const(3)
+_FAILED = const(4)  # the sequence of attempts is over; _WAITING otherwise
+_WAITING = const(5)  # until self.at
+_CONNECTING = const(6)  # DTLS has its handshake
+_ASKING = const(7)  # the registration, or the bootstrap request, is under way
 
 # what an update is to say
-LIFETIME = const(1)
-BINDING = const(2)
-OBJECTS = const(4)
-FORCED = const(8)
+_LIFETIME = const(1)
+_BINDING = const(2)
+_OBJECTS = const(4)
+_FORCED = const(8)
 
-_SEQUENCE = ((17, 5), (18, 60), (19, 86400), (20, 0))
+_STREAM = const(7)  # a kind of function in tree.py
+
+_FAR = const(1 << 28)  # seconds: far ahead, and yet an integer that is no object
 
 
 class Session:
     """The client's side of one server account: security instance `sec`, server instance `srv`."""
 
-    bootstrap = disabled = asleep = False
-    next = None
+    bootstrap = asleep = False
+    sock = tls = kept = paths = None  # paths: of a composite observation
+    what = tag = attempts = sequences = 0
     heard = 0  # seconds, when the server was last heard or spoken to: the awake window begins
-    paths = None  # of a composite observation
+    location = groups = ()  # groups: composite observations
+    level = -1
     max_body = 8192  # the longest body that is put together from blocks
+    rejected = rejected
 
     def __init__(self, client, sec, srv=-1):
         self.client = client
-        self.tree = client.tree
+        self.tree = t = client.tree
         self.sec = sec
         self.srv = srv
-        self.ssid = client.tree.get(1, srv, 0) or client.tree.get(0, sec, 10) or 0
-        self.state = IDLE
-        self.at = 0
-        self.attempts = self.sequences = 0
-        self.ep = self.sock = self.tls = self.kept = None
-        self.location = ()
-        self.expires = 0
-        self.what = 0
-        self.later = []
+        self.ssid = t.get(1, srv, 0) or t.get(0, sec, 10) or 0
         self.observed = []
-        self.groups = ()  # composite observations
-        self.sends = []
         self.attributes = []
-        self.level = -1
+        self.sends = []
+        self.close()
 
-    def account(self, r):
+    def account(self, r, default=None):
         """Resource `r` of the server's instance of object 1."""
-        return self.tree.get(1, self.srv, r)
-
-    def setting(self, r):
-        v = self.account(r)
-        if v is None:
-            for k, v in _SEQUENCE:
-                if k == r:
-                    break
-        return v
+        v = self.tree.get(1, self.srv, r)
+        return default if v is None else v
 
     def lifetime(self):
-        return max(self.account(1) or 86400, self.client.min_lifetime)
+        return max(self.account(1, 86400), self.client.min_lifetime)
+
+    def emit(self, n):
+        self.client.emit(n, self.ssid)
 
     # requests of the server
 
@@ -97,14 +90,27 @@ class Session:
                 p.d, p.a, p.b = x[2:]
                 p.b1 = -1
                 if self.ep.respond(p, 0, 0, self.ep.next_mid(), now):
-                    self.ep.confirm(now, None, nothing)
+                    self.ep.confirm(now, None, lambda code, p: None)
         self.tree.answers = ()
 
     def stream(self, p):
-        return self.client.stream(self, p)
+        """The application's function for an opaque resource that is written, if it takes it as it comes."""
+        o, i, r, ri = p.path
+        f = self.tree.hook(_STREAM, o, i, r) if r >= 0 and p.code == 3 and p.ct == 42 else None
+        if not f:
+            return None
+        self.allow(o, i, 2)
 
-    def rejected(self, mid):
-        rejected(self, mid)
+        def take(offset, data, more):
+            try:
+                return f(offset, data, more)
+            except CoapError as e:
+                return e.args[0]
+            except Exception as e:
+                print_exception(e)
+                return 0xA0
+
+        return take
 
     def allow(self, o, i, op):
         if self.client.access:
@@ -140,7 +146,7 @@ class Session:
                     return m[2]
                 t.memos.remove(m)
                 break
-        self.client.tag = tag = self.client.tag % 65535 + 1
+        self.tag = tag = self.tag % 65535 + 1
         t.memo = {}
         if len(t.memos) > 1:
             t.memos.pop(0)
@@ -148,17 +154,6 @@ class Session:
         return tag
 
     # toward the server
-
-    def begin(self):
-        """The first registration, after 1/x/14 seconds."""
-        self.start(self.account(14) or 0)
-
-    def turn(self):
-        """The next server in the order of priorities has its turn."""
-        s = self.next
-        self.next = None
-        if s:
-            s.begin()
 
     def start(self, delay=0):
         if self.observed and self.account(6):
@@ -169,7 +164,7 @@ class Session:
             except ImportError:
                 pass
         self.close()
-        self.state = WAITING
+        self.state = _WAITING
         self.at = self.client.sec + delay
 
     def close(self):
@@ -179,52 +174,52 @@ class Session:
         if self.sock:
             self.sock.close()
         self.ep = self.sock = self.tls = None
-        self.later.clear()
-        self.state = IDLE
+        self.later = []
+        self.state = _IDLE
+        self.at = -1
 
     def open(self, now):
         c = self.client
         try:
-            self.sock, self.tls = c.channel(self)
+            self.sock, tls = c.channel(self)
         except (OSError, ValueError):
-            c.emit(17, self.ssid)
+            self.emit(17)
             return self.fail(4)
-        self.ep = Endpoint(self.tls or self.sock, c.w, c.p, self)
+        self.tls = tls
+        self.ep = Endpoint(tls or self.sock, c.w, c.p, self)
         for k, v in c.coap.items():
             setattr(self.ep, k, v)
-        c.emit(16, self.ssid)
-        self.state = CONNECTING
-        self.resumed = self.tls and (self.tls.state == 2 or self.tls.sid)
-        if self.tls and self.tls.state != 2:
-            self.tls.connect(now)
+        self.emit(16)
+        if not tls:
+            return self.connected(now)
+        self.state = _CONNECTING
+        self.resumed = tls.state == 2 or tls.sid
+        if tls.state != 2:
+            tls.connect(now)
 
     def ask(self, now):
         """Register (Core 1.1.1 6.2.1)."""
         c = self.client
-        t = self.tree
-        if self.state != ASKING:
-            c.emit(21, self.ssid)
-        self.state = ASKING
+        if self.state != _ASKING:
+            self.emit(21)
+        self.state = _ASKING
         self.what = 0
         if self.level < 0:
             self.level = c.level()
-        t.level = self.level
-        self.location = ()
-        self.observed.clear()
-        self.groups = ()
+        self.tree.level = self.level
+        self.location = self.groups = ()
+        self.observed = []
         q = [b"ep=" + c.endpoint.encode(), b"lt=%d" % self.lifetime(), b"lwm2m=1.%d" % self.level]
-        b = self.binding()
-        if b != b"U":
-            q += b.split(b"&")
+        q += self.binding()
         if c.sms:
             q.append(b"sms=" + c.sms.encode())
         self.ep.request(now, 2, (b"rd",), q, 40, c.links, self.registered)
 
     def binding(self):
-        b = self.account(7) or b"U"
+        b = self.account(7, b"U")
         if not self.level:
-            return b"b=" + b
-        return b"b=U&Q" if b"Q" in b else b"U"
+            return [b"b=" + b]
+        return [b"b=U", b"Q"] if b"Q" in b else [b"b=U"]
 
     def registered(self, code, p):
         c = self.client
@@ -240,15 +235,22 @@ class Session:
 
     def on(self, event):
         """Registered, or still so."""
+        c = self.client
+        sec = c.sec
+        lt = self.lifetime()
         self.state = ON
         self.attempts = self.sequences = 0
         self.asleep = False
-        self.heard = self.client.sec
-        self.expires = self.client.sec + self.lifetime()
-        self.schedule()
+        self.heard = sec
+        self.expires = sec + lt
+        # the next update is due early enough before the lifetime ends, or after the period
+        t = max(lt - c.update_early - self.ep.span() // 1000, lt // 2, 1)
+        if c.update_period:
+            t = min(t, max(c.update_period, 15))
+        self.at = sec + min(t, _FAR)
         self.store()
-        self.client.emit(event, self.ssid)
-        self.turn()
+        self.emit(event)
+        c.turn()
 
     def store(self):
         if self.tls and self.client.save:
@@ -256,43 +258,28 @@ class Session:
 
             keep(self)
 
-    def schedule(self):
-        """When the next update is due: early enough before the lifetime ends, or after the period."""
-        c = self.client
-        lt = self.lifetime()
-        t = lt - c.update_early - self.ep.span() // 1000
-        if t < lt // 2:
-            t = lt // 2
-        if c.update_period:
-            t = min(t, max(c.update_period, 15))
-        # far ahead is far enough: an integer that is no object
-        self.at = c.sec + min(max(t, 1), 1 << 28)
-        self.what = 0
-
     def update(self, now):
         c = self.client
         what = self.what
+        self.what = 0
         self.asleep = False
         self.heard = c.sec
-        c.emit(14, self.ssid)
-        self.schedule()
+        self.at = c.sec + _FAR  # not another one before the answer
+        self.emit(14)
         q = []
-        if what & LIFETIME:
+        if what & _LIFETIME:
             q.append(b"lt=%d" % self.lifetime())
-        if what & BINDING:
-            q += self.binding().split(b"&")
+        if what & _BINDING:
+            q += self.binding()
         self.ep.request(
-            now, 2, self.location, q, 40, c.links if what & OBJECTS else None, self.updated
+            now, 2, self.location, q, 40, c.links if what & _OBJECTS else None, self.updated
         )
 
     def updated(self, code, p):
         if code == 0x44:
-            what = self.what
-            self.on(7)
-            self.what = what
-            return
+            return self.on(7)
         # lost, or forgotten by the server: register again, without giving up
-        self.client.emit(6, self.ssid)
+        self.emit(6)
         if code > 0:
             self.ask(self.client.now)
         else:
@@ -300,58 +287,61 @@ class Session:
 
     def lost(self):
         """A notification was not acknowledged: see whether the server is still there."""
-        self.what |= FORCED
+        self.what |= _FORCED
 
     def wake(self):
         """True where something may be sent now. In RX off an update goes first (Core 1.1.1 6.5)."""
         if self.asleep:
-            self.what |= FORCED
+            self.lost()
         return self.state == ON and not self.asleep and not self.ep.busy()
 
-    def leave(self, now):
-        """De-register (Core 1.1.1 6.2.3)."""
-        self.observed.clear()
-        self.groups = ()
-        if self.state != ON:
-            self.close()
-            return self.client.left(self, 0)
-        self.state = LEAVING
-        self.client.emit(15, self.ssid)
-        # what is still under way is given up: the DELETE is the last word
-        self.ep.out.clear()
-        self.ep.request(now, 4, self.location, (), -1, None, self.gone)
+    def leave(self, disabled):
+        """De-register (Core 1.1.1 6.2.3), for good or for the seconds of 1/x/5."""
+        self.disabled = disabled
+        if self.state == ON:
+            self.state = _LEAVING
+            self.asleep = False
+            self.emit(15)
+            # what is still under way is given up: the DELETE is the last word
+            self.ep.out.clear()
+            self.ep.request(self.client.now, 4, self.location, (), -1, None, self.gone)
+        elif self.state != _LEAVING:
+            self.gone(0x42, None)
 
     def gone(self, code, p):
-        self.location = ()
+        self.location = self.groups = ()
+        self.observed = []
         self.store()
         self.close()
-        self.client.left(self, 0 if code == 0x42 else 1)
+        if self.disabled:
+            self.emit(12)
+            self.start(self.account(5, 86400))
+        else:
+            self.emit(9 if code == 0x42 else 8)
 
     def fail(self, event):
         """An attempt failed: again after a while, or, at the end of the sequence, what else is left."""
         c = self.client
-        c.emit(event, self.ssid)
+        self.emit(event)
         self.close()
         self.attempts += 1
-        if self.attempts < (self.setting(17) or 1):
-            self.state = WAITING
-            self.at = c.sec + (self.setting(18) << self.attempts - 1)
+        if self.attempts < self.account(17, 5):
+            self.state = _WAITING
+            self.at = c.sec + (self.account(18, 60) << self.attempts - 1)
             return
         self.attempts = 0
         self.sequences += 1
-        if c.fallback(self):
-            return
-        if not self.account(15):
-            self.turn()
-        self.state = FAILED
-        self.at = c.sec + self.setting(19)
-        if not c.retry or self.sequences == self.setting(20):
-            self.at = -1
-        c.emit(13, self.ssid)
+        if not self.bootstrap and c.bootstrap_account() >= 0 and self.account(16, True):
+            return c.later(c.bootstrap, None)
+        self.state = _FAILED
+        if c.retry and self.sequences != self.account(20):
+            self.at = c.sec + self.account(19, 86400)
+        c.turn()
+        self.emit(13)
 
     def connected(self, now):
         c = self.client
-        if self.resumed and self.resumed in (True, self.tls.sid):
+        if self.tls and self.resumed and self.resumed in (True, self.tls.sid):
             if c.load and not self.location:
                 from .resume import wake
 
@@ -359,22 +349,22 @@ class Session:
             if self.location and c.sec < self.expires:
                 # the server knows this session, so it knows the registration too
                 self.state = ON
-                self.what |= FORCED
-                return c.emit(5, self.ssid)
+                self.lost()
+                return self.emit(5)
         self.ask(now)
 
     def poll(self, now):
         """Do what is due; the ms until something will be, or -1."""
         state = self.state
         sec = self.client.sec
-        if state == IDLE:
-            return -1
-        if state in (WAITING, FAILED):
-            if sec >= self.at >= 0:
-                self.open(now)
-                return 0
-            return -1 if self.at < 0 else min(self.at - sec, 1000) * 1000
         ep = self.ep
+        if not ep:
+            if self.at < 0:
+                return -1
+            if sec < self.at:
+                return min(self.at - sec, 1000) * 1000
+            self.open(now)
+            return 0
         wait = -1
         tls = self.tls
         if tls:
@@ -383,17 +373,16 @@ class Session:
                 if state == ON:
                     # the server ended the session: begin another
                     self.start()
-                    return 0
-                self.client.emit(19, self.ssid)
-                self.fail(4)
+                else:
+                    self.emit(19)
+                    self.fail(4)
                 return 0
-        if state == CONNECTING:
-            if tls:
+            if state == _CONNECTING:
                 if tls.state != 2:
                     return wait
-                self.client.emit(18, self.ssid)
-            self.connected(now)
-            return 0
+                self.emit(18)
+                self.connected(now)
+                return 0
         t = ep.poll(now)
         if self.ep is not ep:
             return 0
@@ -406,26 +395,24 @@ class Session:
         return wait
 
     def work(self, now, sec):
+        c = self.client
         if (self.what or sec >= self.at) and not self.ep.busy():
             self.update(now)
             return 0
-        if self.client.answers and self.later:
+        if c.answers and self.later:
             self.answer(now)
-        if self.client.depth > 1:
+        if c.depth > 1:
             return 100  # the application holds the lock
         if self.sends:
             self.sends[0](now)
-        wait = min(max(self.at - sec, 0), 1000) * 1000 + 1
-        if not self.asleep and b"Q" in (self.account(7) or b""):
-            t = self.heard + self.client.awake - sec
-            if t <= 0 and not self.ep.out:
+        t = self.at - sec
+        if not self.asleep and b"Q" in self.account(7, b""):
+            awake = self.heard + c.awake - sec
+            if awake <= 0 and not self.ep.out:
                 self.asleep = True
-                self.client.emit(10, self.ssid)
+                self.emit(10)
             else:
-                wait = min(wait, max(t, 1) * 1000)
+                t = min(t, max(awake, 1))
+        wait = min(max(t, 0), 1000) * 1000 + 1
         t = notifications(self, now)
         return wait if t < 0 or wait < t else t
-
-
-def nothing(code, p):
-    pass

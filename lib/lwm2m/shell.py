@@ -13,7 +13,14 @@ from micropython import const
 
 from .client import Client
 from .port import ready
-from .tree import CORELNK, FLOAT, OBJLNK, OPAQUE, STRING, CoapError, join, split
+from .tree import CoapError, join, split
+
+# types, as in tree.py
+_STRING = const(1)
+_FLOAT = const(3)
+_OPAQUE = const(5)
+_OBJLNK = const(7)
+_CORELNK = const(9)
 
 _HELP = """\
 read PATH [-x|-s|-b|-uN|-sN|-f|-t|-crc32]
@@ -77,7 +84,7 @@ def number(s, option):
 
 
 def text(t, v):
-    if t == OBJLNK:
+    if t == _OBJLNK:
         return "%d:%d" % (v >> 16, v & 65535)
     if isinstance(v, bool):
         v = int(v)
@@ -86,12 +93,12 @@ def text(t, v):
 
 def raw(t, v):
     """A value as bytes: numbers in the network's order, integers no longer than needed."""
-    if t == FLOAT:
+    if t == _FLOAT:
         return struct.pack(">d", v)
     if not isinstance(v, (int, bool)):
         return v
-    n = 4 if t == OBJLNK else 1
-    while t != OBJLNK and n < 8 and not -1 <= v >> 8 * n - 1 <= 0:
+    n = 4 if t == _OBJLNK else 1
+    while t != _OBJLNK and n < 8 and not -1 <= v >> 8 * n - 1 <= 0:
         n *= 2
     return (v & (1 << 8 * n) - 1).to_bytes(n, "big")
 
@@ -139,7 +146,7 @@ class Shell:
             v = str(binascii.hexlify(raw(t, v)), "ascii")
         elif option == "-crc32":
             v = binascii.crc32(raw(t, v))
-        elif t == OBJLNK:
+        elif t == _OBJLNK:
             return _EINVAL
         elif option == "-f":
             v = float(v)
@@ -155,11 +162,11 @@ class Shell:
         t = row & 15
         if option == "-x":
             v = binascii.unhexlify(v)
-        elif option == "-f" or t == FLOAT:
+        elif option == "-f" or t == _FLOAT:
             v = float(v)
         elif option != "-s":
             v = number(v, option)
-        elif t not in (STRING, CORELNK, OPAQUE, OBJLNK):
+        elif t not in (_STRING, _CORELNK, _OPAQUE, _OBJLNK):
             v = int(v)
         if row & 0x400:
             return _EINVAL
@@ -183,7 +190,7 @@ class Shell:
         elif gone or t.find(o) < 0:
             return _ENOENT
         elif r >= 0:
-            c.set(path, "" if k in (STRING, OPAQUE) else "0:0" if k == OBJLNK else 0)
+            c.set(path, "" if k in (_STRING, _OPAQUE) else "0:0" if k == _OBJLNK else 0)
         elif i and not t.find(o) & 1:
             return _EINVAL
         else:
@@ -194,7 +201,7 @@ class Shell:
     def line(self, path, o, i, r, t, v):
         for ri in sorted(v) if isinstance(v, dict) else (-1,):
             x = v if ri < 0 else v[ri]
-            print(join(o, i, r, ri)[1:], ":", "OPAQUE(%d)" % len(x) if t == OPAQUE else text(t, x))
+            print(join(o, i, r, ri)[1:], ":", "OPAQUE(%d)" % len(x) if t == _OPAQUE else text(t, x))
 
     def ls(self, path="/"):
         o, i, r, ri = split(path)

@@ -11,26 +11,27 @@ _R = const(1)
 _MULTI = const(8)
 
 # types, the low four bits of its fourth byte; _UNSIGNED excludes negative integers
-STRING = const(1)
-INTEGER = const(2)
-FLOAT = const(3)
-BOOLEAN = const(4)
-OPAQUE = const(5)
-TIME = const(6)
-OBJLNK = const(7)
-UINT = const(8)
-CORELNK = const(9)
+_STRING = const(1)
+_INTEGER = const(2)
+_FLOAT = const(3)
+_BOOLEAN = const(4)
+_OPAQUE = const(5)
+_TIME = const(6)
+_OBJLNK = const(7)
+_UINT = const(8)
+_CORELNK = const(9)
 _UNSIGNED = const(128)
 
-# kinds of functions of the application
-READ = const(1)
-WRITE = const(2)
-EXEC = const(3)
-CREATE = const(4)
-DELETE = const(5)
-VALIDATE = const(6)
-STREAM = const(7)
-CHANGED = const(8)  # f(object, instance, resource) after a change, as Tree.changed tells it; for objects/*
+# kinds of functions of the application; those of objects/ have a _CHANGED too: f(object, instance, resource)
+# after a change, as Tree.changed tells it
+_READ = const(1)
+_WRITE = const(2)
+_EXEC = const(3)
+_CREATE = const(4)
+_DELETE = const(5)
+_VALIDATE = const(6)
+_STREAM = const(7)
+_CHANGED = const(8)
 
 LATER = object()  # what a read or execute function returns that answers later
 
@@ -59,30 +60,29 @@ def canonical(kind, v):
     ValueError where it is not of that type. `kind` is the fourth byte of the table's row."""
     t = kind & 15
     if isinstance(v, dict):
+        d = {}
         for k in v:
             if not 0 <= k < 65536:
                 raise ValueError("no instance: %d" % k)
-        return {k: canonical(kind, x) for k, x in v.items()}
-    if t in (INTEGER, TIME, UINT):
-        if (
-            isinstance(v, (int, bool))
-            and not (v < 0 and kind & _UNSIGNED)
-            and -1 <= v >> 63 <= (t == UINT)
-        ):
-            return int(v)
-    elif t == FLOAT:
+            d[k] = canonical(kind, v[k])
+        return d
+    if t in (_INTEGER, _TIME, _UINT):
+        if isinstance(v, (int, bool)) and -1 <= v >> 63 <= (t == _UINT):
+            if v >= 0 or not kind & _UNSIGNED:
+                return int(v)
+    elif t == _FLOAT:
         if isinstance(v, (int, float)):
             return float(v)
-    elif t == BOOLEAN:
+    elif t == _BOOLEAN:
         if v in (0, 1):
             return bool(v)
-    elif t == OBJLNK:
-        if isinstance(v, str):
-            v = [int(x) for x in v.split(":")]
-        if isinstance(v, int):
-            v = v >> 16, v & 65535
-        if len(v) == 2 and 0 <= v[0] < 65536 and 0 <= v[1] < 65536:
-            return v[0] << 16 | v[1]
+    elif t == _OBJLNK:
+        if not isinstance(v, int):
+            o, i = v.split(":") if isinstance(v, str) else v
+            i = int(i)
+            v = int(o) << 16 | i if 0 <= i < 65536 else -1
+        if 0 <= v >> 16 < 65536:
+            return v
     elif isinstance(v, str):
         return v.encode()
     elif isinstance(v, (bytes, bytearray, memoryview)):
@@ -94,12 +94,16 @@ def native(kind, v):
     """The reverse of canonical(): text as str, an object link as (object, instance)."""
     t = kind & 15
     if isinstance(v, dict):
-        return {k: native(kind, x) for k, x in v.items()}
-    if v is None:
-        return v
-    if t == OBJLNK:
-        return v >> 16, v & 65535
-    return str(v, "utf8") if t in (STRING, CORELNK) else v
+        d = {}
+        for k in v:
+            d[k] = native(kind, v[k])
+        return d
+    if v is not None:
+        if t == _OBJLNK:
+            return v >> 16, v & 65535
+        if t in (_STRING, _CORELNK):
+            return str(v, "utf8")
+    return v
 
 
 class Tree:
@@ -125,17 +129,16 @@ class Tree:
         if o != self.o:
             self.o = -1
             for t in self.tables:
-                p = 0
-                while p < len(t):
-                    if t[p] << 8 | t[p + 1] == o:
+                p = 8
+                while p < len(t) and o != self.o:
+                    n = t[p - 5]
+                    if t[p - 8] << 8 | t[p - 7] == o:
                         self.o = o
                         self.t = t
-                        self.p = p + 8
-                        self.n = t[p + 3]
-                        return t[p + 2]
-                    p += 8 + 4 * t[p + 3]
-            return -1
-        return self.t[self.p - 6]
+                        self.p = p
+                        self.n = n
+                    p += 8 + 4 * n
+        return -1 if o != self.o else self.t[self.p - 6]
 
     def version(self, o):
         """The version of object `o` that belongs to the registered one, as 0x11 for 1.1."""
@@ -166,9 +169,9 @@ class Tree:
         row = self.row(o, r)
         if not self.shown(o, row >> 8) or not row:
             return False
-        if self.inst[o][i].get(r) is not None or self.hook(READ, o, i, r):
+        if self.inst[o][i].get(r) is not None or self.hook(_READ, o, i, r):
             return True
-        return row & 0x400 and (o == 1 or self.hook(EXEC, o, i, r))
+        return row & 0x400 and (o == 1 or self.hook(_EXEC, o, i, r))
 
     def shown(self, o, access):
         return access >> 5 <= self.level or o not in (1, 5)
@@ -193,13 +196,11 @@ class Tree:
     def call(self, f, o, i, r, v, kind=0):
         """Call a function of the application: what it raises is a refusal, 5.00 if it says no more; with
         LATER the whole request waits, and is done again once answers[o, i, r] is there."""
-        if self.answers and (o, i, r) in self.answers:
-            v = self.answers[o, i, r]
-            return canonical(kind, v) if kind else v
+        at = o, i, r
         try:
-            v = f(join(o, i, r), v)
+            v = self.answers[at] if at in self.answers else f(join(o, i, r), v)
             if v is LATER:
-                self.waiting = (o, i, r)
+                self.waiting = at
                 raise CoapError(0)
             return canonical(kind, v) if kind and v is not None else v
         except CoapError:
@@ -226,7 +227,7 @@ class Tree:
             return m[o, i, r]
         v = self.inst[o][i].get(r)
         if o in self.hooks:
-            f = self.hook(READ, o, i, r)
+            f = self.hook(_READ, o, i, r)
             if f:
                 kind = self.row(o, r)
                 v = self.call(f, o, i, r, native(kind, v), kind)
@@ -251,22 +252,19 @@ class Tree:
         old = d.get(r)
         if ri >= 0:
             m = dict(old or {})
+            m[ri] = v
             if v is None:
-                m.pop(ri, None)
-            else:
-                m[ri] = v
+                del m[ri]
             v = m
         if self.series:
             self.series.add(o, i, r, v)
         if v == old and type(v) is type(old):
             return
         for m in self.memos:
-            if (o, i, r) not in m[1]:
-                m[1][o, i, r] = old
+            m[1].setdefault((o, i, r), old)
+        d[r] = v
         if v is None:
             del d[r]
-        else:
-            d[r] = v
         self.changed(o, i, r)
 
     def create(self, o, i, d=None):

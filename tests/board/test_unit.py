@@ -92,7 +92,8 @@ def board(request, image, compiled, tmp_path_factory):
         shutil.copytree(compiled, folder)
         mpy.compile_package(profiles.files("full"), folder)
         profile = "none"
-    with Qemu(image(profile), network=True) as running:
+    # Some tests move bodies of 100 KB, and the tests themselves lie in the heap, too.
+    with Qemu(image(profile, 1 << 20), network=True) as running:
         running.repl.mount_local(str(folder))
         running.exec(PREPARE + RUN)
         yield running

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from device import ROOT, micropython
-from leshan import TLV, LeshanError
+from leshan import TLV, Leshan
 from tap import Tap
 from test_leshan_bootstrap import SSID, closed_port
 
@@ -27,6 +27,8 @@ def tell(*args):
 
 def cb(args):
     tell("URC", type(args[0]).__name__, type(args[1]).__name__, args[2])
+    if '"registering"' in args[2]:
+        tell("meanwhile", lw.stat())
 
 """
 
@@ -49,8 +51,10 @@ def begin():
     tell("register", r, time.ticks_diff(time.ticks_ms(), start))
 
 tell("stat", lw.stat())
+# Nothing is defined any more once there are two threads: the unix port has no lock around its names.
+last = n = i = 0
+line = ""
 _thread.start_new_thread(begin, ())
-last = 0
 for i in range(1000):
     n = lw.stat()
     if n != last:
@@ -204,7 +208,7 @@ def test_vendor_sequence(script, leshan, endpoint, tmp_path, way, secure):
     lw.wait("ready$")
     assert [line for line in lw.lines if line.startswith("config")] == ["config 0"] * 9
     assert "call 0" in lw.lines
-    assert lw.lines.index("stat 0") < lw.lines.index("stat 1") < lw.lines.index("stat 2")
+    assert lw.lines.index("stat 0") < lw.lines.index("meanwhile 1") < lw.lines.index("stat 2")
     # It returns at once: the client works in the background.
     result, ms = lw.lines[lw.wait("register")].split()[1:]
     assert (result, int(ms) < 300) == ("0", True)
@@ -223,6 +227,51 @@ def test_vendor_sequence(script, leshan, endpoint, tmp_path, way, secure):
     # Once more is no error, and no traffic.
     assert lw.do("lw.register()") == 0
     leshan.silent("registered", 0.5, endpoint=endpoint)
+
+
+@pytest.mark.parametrize(
+    ("address", "secure"),
+    [
+        ("127.0.0.1:{port}", False),
+        ("127.0.0.1:{port}", True),
+        ("coap://localhost:{port}", False),
+        ("coaps://localhost:{port}", True),
+    ],
+)
+def test_addresses(script, leshan, endpoint, address, secure):
+    """With a scheme or without, by name or by number."""
+    security = account(leshan, endpoint, secure)
+    security[2] = address.format(port=leshan.secure_port if secure else leshan.port)
+    lw = script(
+        HEAD + PLAIN + SEQUENCE.format(security=security, endpoint=endpoint, until=2) + OBEY
+    )
+    lw.wait("ready$")
+    scheme = "coaps" if secure else "coap"
+    assert leshan.wait("registered", endpoint=endpoint).scheme == scheme
+
+
+def test_two_servers(script, leshan, endpoint):
+    with Leshan(cid=0) as other:
+        text = SEQUENCE.format(security=[1, 1000, leshan.uri, 0, 3], endpoint=endpoint, until=2)
+        more = f'lw.config(lw.Security, [2, 1001, "{other.uri}", 0, 3])\n'
+        more += 'lw.config(lw.Server, [2, 70, 2, 60, 86400, 1, "U"])\n'
+        lw = script(HEAD + PLAIN + text.replace("def begin", more + "def begin") + OBEY)
+        lw.wait("ready$")
+        assert leshan.wait("registered", endpoint=endpoint).lifetime == 60
+        assert other.wait("registered", endpoint=endpoint).lifetime == 70
+        for ssid in (1000, 1001):
+            lw.heard(f'"ready","successfully",{ssid}')
+        assert lw.do("lw.update(1001)") == 0
+        other.wait("updated", endpoint=endpoint)
+        leshan.silent("updated", 0.3, endpoint=endpoint)
+        assert lw.urc()[-1] == '"update","successfully",1001'
+        # A server reads its own account, and not the other's.
+        assert other.peer(endpoint).read("/1/2/0").content == {"/1/2/0": 1001}
+        assert lw.do("lw.unregister()") == 0
+        for ssid, server in ((1000, leshan), (1001, other)):
+            lw.heard(f'"deregister",{ssid},0')
+            server.wait("unregistered", endpoint=endpoint)
+        assert lw.do("lw.stat()") == 0
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["nosec", "psk"])
@@ -667,7 +716,6 @@ def test_malformed_datagrams(script, leshan, endpoint, secure):
             for _ in range(chance.randrange(1, 5)):
                 if data:
                     data[chance.randrange(len(data))] = chance.randrange(256)
-            # Not a reset or an answer that the server might have sent: those may end something.
             line.inject(bytes(data[: chance.randrange(len(data) + 1)] if n % 2 else data))
             if n % 50 == 0:
                 time.sleep(0.02)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 import json
 
+import lwm2m_port
 from codec import table
 from link import *
 from lwm2m.coap import CoapError
@@ -303,6 +304,7 @@ def test_observe():
         m = watch(s, A, "/1001/0")
         assert len(told(m)) == 5
         seq = m.opt(OBSERVE)
+        assert sorted([x[0] for x in link.client.observations()]) == ["/1001/0", A]
         for v in (21.0, 22.0):
             link.client.set(A, v)
             link.run(1)
@@ -415,6 +417,31 @@ def test_conditions():
         assert len(s.notes(m.token)) == n, (path, v, s.notes(m.token))
 
 
+def test_conditions_on_what_is_gone():
+    link, s = client()
+    s.attributes(A, "pmin=0", "gt=25")
+    m = fetch(s, A, B, opts=[(OBSERVE, 0)])
+    link.client.delete("/3303/0")
+    link.run(1)
+    assert told(s.notes(m.token)[-1]) == {B: 30.0}
+    m = fetch(s, A, B, opts=[(OBSERVE, 0)])
+    assert m.code == 0x45 and m.opt(OBSERVE) is not None
+    link.client.create("/3303/0")
+    link.client.set(A, 30.0)
+    link.run(1)
+    assert told(s.notes(m.token)[-1]) == {A: 30.0, B: 30.0}
+
+
+def test_attributes_of_the_request():
+    link, s = client(version="1.2")
+    m = fetch(s, A, B, opts=[(OBSERVE, 0), (QUERY, "pmin=7")])
+    assert m.opt(OBSERVE) is not None
+    link.client.set(A, 1.0)
+    link.run(20)
+    assert [n.at - m.at for n in s.notes(m.token)] == [7000]
+    assert fetch(s, A, opts=[(OBSERVE, 0), (QUERY, "pmin=x")]).code == 0x80
+
+
 def test_create_and_delete_under_an_observation():
     link, s = client()
     m = watch(s, "/3303", "/1001/0/1")
@@ -483,6 +510,24 @@ def test_gone_with_the_registration():
     link.client.set(A, 5.0)
     link.run(10)
     assert not s.notes(m.token)
+
+
+def test_cached_values_are_told_with_their_times():
+    link, s = client()
+    lwm2m_port.seconds = 1700000000
+    link.client.cache(A, 5)
+    m = watch(s, A, "/1001/0/1")
+    with link.client.lock():
+        for v in (1.0, 2.0):
+            link.client.set(A, v)
+            lwm2m_port.seconds += 10
+    link.run(1)
+    times = [(x.get("t"), x.get("v")) for x in json.loads(s.notes(m.token)[-1].payload)]
+    assert times == [(None, None), (1700000000, 1.0), (1700000010, 2.0)]
+    assert not link.client.tree.series.entries(3303, 0, 5700)
+    link.client.set("/1001/0/1", "x")
+    link.run(1)
+    assert told(s.notes(m.token)[-1]) == {A: 2.0, "/1001/0/1": "x"}
 
 
 def test_longer_notification_in_blocks():

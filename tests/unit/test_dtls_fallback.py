@@ -1,8 +1,13 @@
 # AES and SHA-256 of our own against published vectors and against the platform's
 # SPDX-License-Identifier: MIT
 from binascii import hexlify, unhexlify
-from lwm2m.dtls import aes as own_aes
-from lwm2m.dtls import sha256 as own_sha
+from link import Skip
+
+try:
+    from lwm2m.dtls import aes as own_aes
+    from lwm2m.dtls import sha256 as own_sha
+except ImportError:
+    raise Skip("no AES and SHA-256 of ours in this image")
 
 BOTH = ((own_aes, "cipher"), (own_sha, "compress"))
 

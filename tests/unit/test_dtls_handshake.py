@@ -6,6 +6,13 @@ from lwm2m.dtls.handshake import message, prf, vector
 from lwm2m.dtls.record import Secure
 from lwm2m.port import ticks_add, ticks_diff
 
+try:
+    import lwm2m.dtls.cbc
+except ImportError:
+    HAVE_CBC = False
+else:
+    HAVE_CBC = True
+
 KEY = b"sixteen byte key"
 CCM = 0xC0A8
 CBC = 0xAE
@@ -377,6 +384,8 @@ def test_full():
         {"suites": (CBC,), "etm": False, "ems": False, "cid": b"12345"},
         {"suites": (CBC, CCM), "cid": b"12345"},
     ):
+        if "suites" in more and not HAVE_CBC:
+            continue
         server = Server(**more)
         c, link = opened(server, suites=(CCM, CBC) if "suites" in more else (CCM,))
         assert server.identity == b"device"
@@ -441,6 +450,8 @@ def test_resumption():
         {"suites": (CBC,)},
         {"together": 1},
     ):
+        if "suites" in more and not HAVE_CBC:
+            continue
         sessions = {}
         server = Server(sessions=sessions, **more)
         c, link = opened(server, suites=more.get("suites", (CCM,)))

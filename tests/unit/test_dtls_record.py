@@ -4,6 +4,7 @@ from lwm2m.dtls.record import Secure
 from test_dtls_handshake import (
     CBC,
     CCM,
+    HAVE_CBC,
     Link,
     Random,
     Server,
@@ -160,12 +161,13 @@ def hammer(count, suite, cid, seed):
 def test_mutated_records():
     hammer(MUTATIONS * 4 // 10, CCM, True, 11)
     hammer(MUTATIONS * 4 // 10, CCM, 4, 12)
-    hammer(MUTATIONS // 10, CBC, True, 13)
-    hammer(MUTATIONS // 10, CBC, 4, 14)
+    rest = CBC if HAVE_CBC else CCM
+    hammer(MUTATIONS // 10, rest, True, 13)
+    hammer(MUTATIONS // 10, rest, 4, 14)
 
 
 def test_dump_and_restore():
-    for suite in (CCM, CBC):
+    for suite in (CCM, CBC) if HAVE_CBC else (CCM,):
         for mine in (True, 3):
             store = []
             server = Server(cid=b"abcdef", suites=(suite,))
@@ -269,6 +271,10 @@ def test_broken_dump():
                 send(c, b"x")
     assert not client()[0].restore(b"")
     assert not client()[0].restore(b + b"\1")
+    # The account's suites changed.
+    c, link = client(save=forget, suites=(0xC0A4,))
+    assert not c.restore(b)
+    assert (c.state, c.sid) == (0, b"")
 
 
 def test_send_where_closed():

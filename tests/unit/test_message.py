@@ -1,7 +1,7 @@
 # Reading and writing single CoAP messages (RFC 7252 3, 5.4, 5.10)
 # SPDX-License-Identifier: MIT
 from link import *
-from lwm2m.coap import CoapError, Packet, Writer, number
+from lwm2m.coap import CoapError, Packet, Writer
 
 _P = [(URI_PATH, "3303"), (URI_PATH, "1"), (URI_PATH, "5700")]
 
@@ -158,14 +158,17 @@ def test_number():
     for s, n in (
         ("0", 0),
         ("7", 7),
-        ("65535", 65535),
+        ("65534", 65534),
+        ("65535", -1),
         ("65536", -1),
         ("00", -1),
         ("01", -1),
         ("", -1),
         ("1a", -1),
     ):
-        assert number(b"ab" + s.encode(), 2, 2 + len(s)) == n, s
+        p = parts([(URI_PATH, s)])
+        assert p.path == [n, -1, -1, -1], s
+        assert p.name == (s.encode() if n < 0 else None), s
 
 
 def written(opts, payload=b"", size=2000):

@@ -158,6 +158,7 @@ def test_one_that_is_under_way_goes_again_after_a_new_registration():
     link.client.sessions[0].start()
     link.run(5)
     assert len(sent(s)) == 2 and codes == [0x44]
+    assert not link.client.tree.memos
 
 
 def test_long_one_goes_in_blocks_and_stays_the_same():

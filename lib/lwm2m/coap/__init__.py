@@ -33,12 +33,9 @@ class Writer:
         b = self.buf
         p = self.pos
         uint = isinstance(v, int)
-        n = 0
-        if uint:
-            while v >> (8 * n):
-                n += 1
-        else:
-            n = len(v)
+        n = 0 if uint else len(v)
+        while uint and v >> 8 * n:
+            n += 1
         if p + n + 3 > self.limit or n > 268:
             raise CoapError(0x8D)
         d = num - self.last
@@ -51,42 +48,34 @@ class Writer:
         if n > 12:
             b[p] = n - 13
             p += 1
+        self.pos = n = p + n
         if uint:
-            while n:
+            while n > p:
                 n -= 1
-                b[p] = v >> (8 * n) & 255
-                p += 1
+                b[n] = v & 255
+                v >>= 8
         else:
-            b[p : p + n] = v
-            p += n
-        self.pos = p
+            b[p:n] = v
 
     def body(self, lo, size):
         """Begin the payload: of all that is put, `size` bytes from offset `lo` on are kept."""
-        self.buf[self.pos] = 255
-        p = self.pos + 1
-        if p + size > self.limit:
-            size = self.limit - p
+        p = self.pos
+        self.buf[p] = 255
+        p += 1
         self.base = p - lo
         self.at = 0
         self.lo = lo
-        self.hi = lo + size
+        self.hi = lo + min(size, self.limit - p)
 
     def put(self, d):
         a = self.at
-        n = len(d)
-        self.at = b = a + n
-        lo = self.lo - a
-        hi = self.hi - a
-        if lo <= 0 and n <= hi:
-            self.buf[self.base + a : self.base + b] = d
-        elif lo < n and hi > 0:
-            if lo < 0:
-                lo = 0
-            if hi > n:
-                hi = n
-            a += self.base
-            self.buf[a + lo : a + hi] = memoryview(d)[lo:hi]
+        self.at = b = a + len(d)
+        lo = max(a, self.lo)
+        hi = min(b, self.hi)
+        if lo < hi:
+            if hi - lo < b - a:
+                d = memoryview(d)[lo - a : hi - a]
+            self.buf[self.base + lo : self.base + hi] = d
 
     def byte(self, v):
         a = self.at
@@ -102,24 +91,10 @@ class Writer:
 
     def end(self):
         """Close the payload; True where more was put than the window holds."""
-        n = self.at
-        if n > self.hi:
-            n = self.hi
+        n = min(self.at, self.hi)
         if n > self.lo:
             self.pos = self.base + n
         return self.at > self.hi
-
-
-def number(d, p, q):
-    """The decimal integer in d[p:q], below 65536, or -1 (no sign, no leading zero)."""
-    x = -1
-    if q - p < 6:
-        for i in range(p, q):
-            c = d[i] - 48
-            if not 0 <= c < 10 or x == 0:
-                return -1
-            x = (0 if x < 0 else x * 10) + c
-    return x if x < 65536 else -1
 
 
 class Packet:
@@ -147,7 +122,8 @@ class Packet:
         self.query = self.loc = ()
         path = self.path
         path[0] = path[1] = path[2] = path[3] = -1
-        if p > n or p > 12 or (self.code == 0 and n > 4):
+        c = self.code
+        if p > n or p > 12 or (not c and n > 4) or 32 <= c < 64 or c >= 192:
             return 1
         num = k = seg = err = 0
         first = p
@@ -177,22 +153,25 @@ class Packet:
                 if q > n:
                     return 1
                 if num == 11:
-                    x = number(d, p, q)
-                    if x < 0 and seg < len(root) and root[seg] == d[p:q]:
-                        seg += 1
-                    elif x < 0 or k > 3 or x == 65535:
-                        self.name = d[p:q]
-                    else:
+                    x = -1
+                    for i in range(p, q):
+                        c = d[i] - 48
+                        if not 0 <= c < 10 or not x or v > 5:
+                            # a sign, a leading zero, a name
+                            x = -1
+                            break
+                        x = max(x, 0) * 10 + c
+                    if 0 <= x < 65535 and k < 4:
                         path[k] = x
                         k += 1
+                    elif seg < len(root) and root[seg] == d[p:q]:
+                        seg += 1
+                    else:
+                        self.name = d[p:q]
                 elif num == 15:
-                    if not self.query:
-                        self.query = []
-                    self.query.append(d[p:q])
+                    self.query += (d[p:q],)
                 elif num == 8:
-                    if not self.loc:
-                        self.loc = []
-                    self.loc.append(d[p:q])
+                    self.loc += (d[p:q],)
                 else:
                     x = 0
                     for i in range(p, q if v < 4 else p):

@@ -1,4 +1,4 @@
-# A CoAP endpoint toward one peer: reliability, tokens, duplicates, outgoing blocks (RFC 7252 4, 5; RFC 7959)
+# A CoAP endpoint toward one peer: reliability, tokens, duplicates, blocks (RFC 7252 4, 5; RFC 7959)
 # SPDX-License-Identifier: MIT
 import sys
 from micropython import const
@@ -28,6 +28,9 @@ _SZX = const(5)
 _NUM = const(6)
 _TOTAL = const(7)  # 0 as long as it fits into one message
 
+# incoming transfers in blocks (RFC 7959 2.5): [key, bytes or function, offset of the next block]
+_SLOTS = const(3)
+
 _LIFE = const(247000)  # EXCHANGE_LIFETIME, ms
 _SEPARATE = const(93000)  # how long an acknowledged request waits for its response, ms
 _SMALL = const(128)  # a longer response to a GET or FETCH is made anew for a duplicate
@@ -41,7 +44,8 @@ class Endpoint:
 
     `owner.serve(packet, w, now)` answers a request: it writes options and payload and returns the
     response code, or 0 where the answer comes later. `owner.stream(packet)` gives a function for a
-    body that is to be streamed, or None. `owner.rejected(mid)` hears of a RST to a non-confirmable one.
+    body that is to be streamed, or None: see take(). What is put together is bounded by `owner.max_body`.
+    `owner.rejected(mid)` hears of a RST to a non-confirmable one.
     Settable: `ack_timeout` (ms), `random_factor` (1500 is 1.5), `max_retransmit`, `nstart`, `szx`."""
 
     ack_timeout = 2000
@@ -140,88 +144,82 @@ class Endpoint:
         """Take in a datagram; `root` holds the segments of the alternate path that requests begin with."""
         p = self.p
         err = p.parse(d, root)
-        code = p.code
         if err < 0:
             return
-        if err == 1 or not code or 32 <= code < 64 or code >= 192:
-            # an empty message, or one that can't be read (RFC 7252 4.2, 4.3): a confirmable one is rejected
-            if p.typ == _CON:
+        code = p.code
+        typ = p.typ
+        if err == 1 or (typ < _ACK and not code):
+            # one that can't be read, or an empty one (RFC 7252 4.2, 4.3): a confirmable one is rejected
+            if not typ:
                 self.empty(_RST, p.mid)
-            elif p.typ != _NON and err != 1 and not code:
-                self.ended(p, now)
-        elif code >= 64:
+        elif not code or code >= 64:
             self.answered(p, err, now)
-        elif p.typ < _ACK and not (err and p.typ):
+        elif typ < _ACK and not (err and typ):
             # a non-confirmable request with an unknown critical option is passed over (5.4.1)
             self.requested(p, err, now)
 
-    def ended(self, p, now):
+    def answered(self, p, err, now):
+        # an acknowledgement, a reset or a response: what it ends
+        typ = p.typ
         mid = p.mid
+        code = p.code
         for x in self.out:
-            if x[_MID] == mid and x[_DATA]:
-                if p.typ == _ACK and x[_TOKEN]:
+            done = x[_DONE]
+            same = x[_MID] == mid
+            if not code:
+                if not same or not x[_DATA]:
+                    continue
+                if typ == _ACK and x[_TOKEN]:
                     x[_DATA] = None
                     x[_AT] = ticks_add(now, _SEPARATE)
                 else:
                     self.out.remove(x)
-                    x[_DONE](_RESET if p.typ == _RST else 0, None)
+                    done(_RESET if typ == _RST else 0, None)
                 return
-        if p.typ == _RST:
+            if x[_TOKEN] == p.token and (typ != _ACK or same):
+                if not typ:
+                    self.empty(_RST if err else _ACK, mid)
+                self.out.remove(x)
+                # RFC 7959 2.5, 2.9: go on after 2.31, from the start in smaller blocks after 4.13
+                req = x[_REQ]
+                old = req[_SZX]
+                szx = min(p.b1 & 7, old)
+                if p.b1 < 0 or not req[_TOTAL] or code != 0x5F and (code != 0x8D or szx == old):
+                    return done(_RESET if err else code, p)
+                req[_NUM] = (req[_NUM] + 1) << old >> szx if code == 0x5F else 0
+                req[_SZX] = szx
+                return self.send_block(now, req, p.token, done)
+        if not typ:
+            # one that was taken before, its acknowledgement being lost, or none of ours
+            self.empty(_ACK if p.token[:2] == self.salt else _RST, mid)
+        elif typ == _RST:
             self.owner.rejected(mid)
 
-    def answered(self, p, err, now):
-        for x in self.out:
-            if x[_TOKEN] == p.token and (p.typ != _ACK or x[_MID] == p.mid):
-                if p.typ == _CON:
-                    self.empty(_RST if err else _ACK, p.mid)
-                self.out.remove(x)
-                if not self.next_block(p, x, now):
-                    x[_DONE](_RESET if err else p.code, p)
-                return
-        if p.typ == _CON:
-            # one that was taken before, its acknowledgement being lost, or none of ours
-            self.empty(_ACK if p.token[:2] == self.salt else _RST, p.mid)
-
-    def next_block(self, p, x, now):
-        # RFC 7959 2.5, 2.9: go on after 2.31, from the start in smaller blocks after 4.13
-        req = x[_REQ]
-        if p.b1 < 0 or not req[_TOTAL] or p.code not in (0x5F, 0x8D):
-            return False
-        szx = min(p.b1 & 7, req[_SZX])
-        if p.code == 0x5F:
-            req[_NUM] = (req[_NUM] + 1) << req[_SZX] >> szx
-        elif szx == req[_SZX]:
-            return False
-        else:
-            req[_NUM] = 0
-        req[_SZX] = szx
-        self.send_block(now, req, x[_TOKEN], x[_DONE])
-        return True
-
     def requested(self, p, err, now):
-        for e in self.seen:
-            if e[0] == p.mid and ticks_diff(now, e[1]) < _LIFE:
-                if p.typ == _CON and e[2]:
-                    return self.again(e[2])
-                if p.typ == _NON or p.code not in (1, 5):
-                    return
-                self.seen.remove(e)
-                break
+        w = self.w
+        typ = p.typ
         mid = p.mid
-        if p.typ == _CON:
-            self.respond(p, err, _ACK, mid, now)
-        else:
-            self.respond(p, err, _NON, self.next_mid(), now)
+        again = p.code in (1, 5)
+        seen = self.seen
+        for e in seen:
+            if e[0] == mid and ticks_diff(now, e[1]) < _LIFE:
+                if not typ and e[2]:
+                    return self.again(e[2])
+                if typ or not again:
+                    return
+                seen.remove(e)
+                break
+        code = self.respond(p, err, typ or _ACK, self.next_mid() if typ else mid, now)
         e = None
-        if p.typ == _CON:
-            if not self.w.buf[self.w.head + 1]:
-                self.w.begin(_ACK, 0, mid, b"")
-            if p.code not in (1, 5) or self.w.pos - self.w.head <= _SMALL:
+        if not typ:
+            if not code:
+                w.begin(_ACK, 0, mid, b"")
+            if not again or w.pos - w.head <= _SMALL:
                 e = self.message()
-        if len(self.seen) >= self.remembered:
-            self.seen.pop(0)
-        self.seen.append((mid, now, e))
-        if e or self.w.buf[self.w.head + 1]:
+        if len(seen) >= self.remembered:
+            seen.pop(0)
+        seen.append((mid, now, e))
+        if code or not typ:
             self.flush()
 
     def respond(self, p, err, typ, mid, now):
@@ -231,11 +229,7 @@ class Endpoint:
         try:
             if err:
                 raise CoapError(err)
-            code = 0
-            if p.b1 >= 0:
-                from .block import take
-
-                code = take(self, p, now)
+            code = self.take(p) if p.b1 >= 0 else 0
             code = code or self.owner.serve(p, w, now)
             if p.b1 >= 0 and w.last < 27:
                 w.opt(27, p.b1)
@@ -244,12 +238,59 @@ class Endpoint:
             code = 0xA0
             if isinstance(e, CoapError):
                 code = e.args[0]
-                if len(e.args) > 1:
-                    w.opt(60, e.args[1])
+                for x in e.args[1:]:
+                    w.opt(60, x)
             else:
                 # memory that is not to be had, most likely
                 sys.print_exception(e)
         w.buf[w.head + 1] = code
+        return code
+
+    def take(self, p):
+        """Take the block in `p`: 2.31 when more are to come, 0 when `p` now holds the whole body.
+
+        Transfers are told apart by method and options, so those of several requests do not mix. A body
+        that is streamed has no bound: the function that `owner.stream(p)` gave gets (offset, data, more)
+        for each block, and may return a code at the end."""
+        num = p.b1 >> 4
+        more = p.b1 & 8
+        szx = p.b1 & 7
+        n = p.b - p.a
+        if szx == 7 or (more and n != 16 << szx):
+            raise CoapError(0x80)
+        old = None
+        for x in self.assembly:
+            if x[0] == p.key:
+                old = x
+        at = num << szx + 4
+        if num and (not old or old[2] != at):
+            raise CoapError(0x88)
+        if old:
+            self.assembly.remove(old)
+        most = self.owner.max_body
+        body = old[1] if num else self.owner.stream(p) or bytearray()
+        data = memoryview(p.d)[p.a : p.b]
+        if callable(body):
+            code = body(at, data, more) or 0x44
+            if code != 0x44:
+                raise CoapError(code)
+        else:
+            try:
+                if max(at + n, p.size1) > most:
+                    raise MemoryError
+                body.extend(data)
+            except MemoryError:
+                raise CoapError(0x8D, most)
+            code = 0
+        if more:
+            if len(self.assembly) >= _SLOTS:
+                self.assembly.pop(0)
+            self.assembly.append((p.key, body, at + n))
+            return 0x5F
+        if not code:
+            p.d = body
+            p.a = 0
+            p.b = len(body)
         return code
 
     def content(self, b2, b1, obs, ct, encode):
@@ -307,5 +348,7 @@ class Endpoint:
             if wait < 0 or t < wait:
                 wait = t
         if self.seen and ticks_diff(now, self.seen[-1][1]) > _LIFE:
+            # nothing came for so long that no transfer goes on either
             self.seen.clear()
+            self.assembly.clear()
         return wait

@@ -101,7 +101,7 @@ class Handshake:
         i = 47 + b[46]
         sid = bytes(b[47:i])
         suite = b[i] << 8 | b[i + 1]
-        if suite not in c.suites or b[i + 2]:
+        if suite not in c.suites or b[i + 2] or len(sid) > 32:
             raise ValueError(47)
         ems = 0
         peer = None

@@ -164,8 +164,10 @@ class Secure:
         self.timeout = timeout
         self.save = save
         self.error = 0
-        # More for HMAC-SHA256, an explicit IV and the padding.
         if _CBC in suites:
+            from .cbc import Cbc  # an image may be without it
+
+            # More for HMAC-SHA256, an explicit IV and the padding.
             self.HEAD = 40
             self.TAIL = 50
         self.sid = self.master = b""
@@ -390,11 +392,14 @@ class Secure:
             n = i + 1 + b[i]
             f.append(bytes(b[i + 1 : n]))
             i = n
-        if i != len(b) or len(f) != 5 or b[0] != 1 or b[4] or b[5] or len(f[2]) not in (0, 40, 96):
+        if i != len(b) or len(f) != 5 or b[0] != 1 or b[4] or b[5]:
+            return False
+        n = b[2] << 8 | b[3]
+        if n not in self.suites or len(f[2]) not in (0, 96 if n == _CBC else 40):
             return False
         self._reset(0)
         self.ems = b[1]
-        self.suite = b[2] << 8 | b[3]
+        self.suite = n
         self.sid, self.master, keys, cid, peer = f
         if keys and self.save:
             self.install(self.suite, keys, cid, peer)

@@ -64,7 +64,7 @@ def typed(kind, v):
         or isinstance(v, (list, dict))
     ):
         raise ValueError
-    if isinstance(v, float) and t != _FLOAT and abs(v) < 1e15 and v == int(v):
+    if isinstance(v, float) and t != _FLOAT and abs(v) < 1e18 and v == int(v):
         v = int(v)
     return canonical(kind, v)
 
@@ -144,8 +144,8 @@ class Reader:
             n = self.item(0)
             if d[p] != 0x82 or not -99 < n < 99:
                 raise ValueError
-            v = self.item(0)
-            return v * 10.0**n if n > 0 else v / 10.0**-n
+            v = self.item(0) + 0  # nothing but a number
+            return v * 10**n if n >= 0 else v / 10**-n
         v = (b"", "", self, self)[m - 2]
         while self.more(n):
             n -= 1

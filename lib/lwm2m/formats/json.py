@@ -39,7 +39,7 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
         a += 1
     # the base name may stand behind the array
     b = objects(d, a, len)
-    base[0] = loads(str(d[:a], "utf8") + "0" + str(d[b:], "utf8")).get("bn", "")
+    base[0] = dict(loads(str(d[:a], "utf8") + "0" + str(d[b:], "utf8"))).get("bn", "")
 
     def take(x):
         record(x, ("", "bn", "", "n", "v", "sv", "bv", "ov"), base, tree, emit, opaque)

@@ -9,6 +9,7 @@ from .cbor import typed
 _OPAQUE = const(5)
 
 _MOST = const(256)  # records in a payload
+_LENGTH = const(40)  # of a path
 _VERSION = const(10)
 
 
@@ -72,7 +73,10 @@ def record(x, keys, base, tree, emit, opaque=None):
         raise ValueError
     base[0] = x.get(keys[1], base[0])
     base[1] = x.get(keys[2], base[1])
-    o, i, r, ri = split(base[0] + x.get(keys[3], ""))
+    path = base[0] + x.get(keys[3], "")
+    if len(path) > _LENGTH:
+        raise ValueError
+    o, i, r, ri = split(path)
     v = None
     for k in keys[4:]:
         if x.get(k) is not None:
@@ -93,13 +97,11 @@ def record(x, keys, base, tree, emit, opaque=None):
 
 def inside(tree, path, emit):
     """An emit(o, i, r, ri, value) for a payload that may have values under one path only."""
+    n = 4 - path.count(-1)
 
     def check(o, i, r, ri, v):
-        if r < 0 or (v is None and tree.row(o, r)):
+        if r < 0 or (o, i, r, ri)[:n] != path[:n] or (v is None and tree.row(o, r)):
             raise ValueError
-        for x, y in zip(path, (o, i, r, ri)):
-            if x >= 0 and x != y:
-                raise ValueError
         emit(i, r, ri, v)
 
     return check

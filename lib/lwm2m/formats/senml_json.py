@@ -38,8 +38,8 @@ def value(w, t, v, url=True):
 
 
 def opaque(v):
-    v = v.replace("-", "+").replace("_", "/")
-    return a2b_base64(v + "=" * (-len(v) & 3))
+    v += "=" * (-len(v) & 3)
+    return a2b_base64(v.replace("-", "+").replace("_", "/"))
 
 
 def objects(d, p, f):

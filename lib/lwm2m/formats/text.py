@@ -5,8 +5,18 @@ try:
 except ImportError:
     from binascii import a2b_base64, b2a_base64
 
+from micropython import const
+
 from ..coap import CoapError
-from ..tree import BOOLEAN, CORELNK, FLOAT, OBJLNK, OPAQUE, STRING, canonical
+from ..tree import canonical
+
+# types, as in tree.py
+_STRING = const(1)
+_FLOAT = const(3)
+_BOOLEAN = const(4)
+_OPAQUE = const(5)
+_OBJLNK = const(7)
+_CORELNK = const(9)
 
 
 def single(tree, o, i, r, ri):
@@ -22,13 +32,13 @@ def single(tree, o, i, r, ri):
 def encode(w, tree, o, i, r, ri):
     v = single(tree, o, i, r, ri)
     t = tree.row(o, r) & 15
-    if t == OPAQUE:
+    if t == _OPAQUE:
         v = b2a_base64(v)[:-1]
-    elif t == BOOLEAN:
+    elif t == _BOOLEAN:
         v = b"1" if v else b"0"
-    elif t == OBJLNK:
+    elif t == _OBJLNK:
         v = b"%d:%d" % (v >> 16, v & 65535)
-    elif t not in (STRING, CORELNK):
+    elif t not in (_STRING, _CORELNK):
         v = str(v).encode()
     w.put(v)
 
@@ -39,20 +49,20 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
     v = bytes(memoryview(d)[a:b])
     if r < 0 or (kind and tree.row(o, r) & 0x800 and ri < 0):
         raise CoapError(0x80)
-    if t == OPAQUE:
+    if t == _OPAQUE:
         # a2b_base64() passes over what is no base64
         d = a2b_base64(v)
         if b2a_base64(d)[:-1] != v:
             raise ValueError
         v = d
-    elif t == BOOLEAN:
+    elif t == _BOOLEAN:
         v = {b"0": False, b"1": True}.get(v)
-    elif t not in (STRING, CORELNK, OBJLNK):
+    elif t not in (_STRING, _CORELNK, _OBJLNK):
         for c in v:
             # int() and float() accept spaces and underlines
             if c not in b"+-.0123456789eE":
                 raise ValueError
-        v = float(v) if t == FLOAT else int(v)
+        v = float(v) if t == _FLOAT else int(v)
     else:
         v = str(v, "utf8")
     emit(i, r, ri, canonical(kind, v))

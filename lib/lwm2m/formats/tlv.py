@@ -7,7 +7,15 @@ except ImportError:
 from micropython import const
 
 from ..coap import CoapError
-from ..tree import BOOLEAN, FLOAT, INTEGER, OBJLNK, TIME, UINT, canonical
+from ..tree import canonical
+
+# types, as in tree.py
+_INTEGER = const(2)
+_FLOAT = const(3)
+_BOOLEAN = const(4)
+_TIME = const(6)
+_OBJLNK = const(7)
+_UINT = const(8)
 
 _INSTANCE = const(0)
 _ITEM = const(0x40)  # a resource instance
@@ -25,11 +33,11 @@ def head(w, typ, ident, n):
 
 
 def value(w, typ, ident, t, v):
-    if t in (INTEGER, TIME, UINT):
+    if t in (_INTEGER, _TIME, _UINT):
         n = 1
         while not -1 <= v >> 8 * n - 1 <= 0 and n < 8:
             n *= 2
-    elif t == FLOAT:
+    elif t == _FLOAT:
         n = 4
         struct.pack_into(">f", _f, 0, v)
         if struct.unpack_from(">f", _f, 0)[0] != v:
@@ -39,9 +47,9 @@ def value(w, typ, ident, t, v):
         for i in range(n):
             w.byte(_f[i])
         return
-    elif t == BOOLEAN:
+    elif t == _BOOLEAN:
         n = 1
-    elif t == OBJLNK:
+    elif t == _OBJLNK:
         n = 4
     else:
         head(w, typ, ident, len(v))
@@ -147,12 +155,12 @@ def scalar(d, a, b, kind):
     t = kind & 15
     n = b - a
     v = bytes(memoryview(d)[a:b])
-    if t in (INTEGER, TIME, UINT, FLOAT, OBJLNK, BOOLEAN):
-        if t == FLOAT and n in (4, 8):
+    if t in (_INTEGER, _TIME, _UINT, _FLOAT, _OBJLNK, _BOOLEAN):
+        if t == _FLOAT and n in (4, 8):
             return struct.unpack(">f" if n == 4 else ">d", v)[0]
-        if not n or n > (8, 3, 1, 8, 8, 4, 8)[t - 2] or (t == OBJLNK and n != 4):
+        if not n or n > (8, 3, 1, 8, 8, 4, 8)[t - 2] or (t == _OBJLNK and n != 4):
             raise ValueError
-        neg = v[0] & 0x80 and not kind & 0x80 and t in (INTEGER, TIME)
+        neg = v[0] & 0x80 and not kind & 0x80 and t in (_INTEGER, _TIME)
         v = int.from_bytes(v, "big")
         if neg:
             v -= 1 << 8 * n

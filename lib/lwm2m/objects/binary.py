@@ -1,6 +1,10 @@
 # Object 19, BinaryAppDataContainer: bounds of its resources, and the time of its data
 # SPDX-License-Identifier: MIT
-from ..tree import CHANGED, VALIDATE
+from micropython import const
+
+# kinds of functions, as in tree.py
+_VALIDATE = const(6)
+_CHANGED = const(8)
 
 
 def setup(client):
@@ -19,6 +23,6 @@ def setup(client):
         return v < (256 if path[-1] == "1" else 65536)
 
     h = t.hooks.setdefault(19, [])
-    h.append((CHANGED, -1, -1, changed))
+    h.append((_CHANGED, -1, -1, changed))
     for r in (1, 3, 4, 5):
-        h.append((VALIDATE, -1, r, bounded))
+        h.append((_VALIDATE, -1, r, bounded))

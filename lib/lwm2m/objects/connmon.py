@@ -1,6 +1,9 @@
 # Object 4, Connectivity Monitoring: what the platform knows of its network
 # SPDX-License-Identifier: MIT
-from ..tree import READ
+from micropython import const
+
+# kinds of functions, as in tree.py
+_READ = const(1)
 
 
 def wlan():
@@ -54,4 +57,4 @@ def setup(client):
     t.inst[4] = {0: {0: bearer, 1: {0: bearer}, 2: 0, 4: {0: b"0.0.0.0"}}}
     h = t.hooks.setdefault(4, [])
     for r, f in hooks:
-        h.append((READ, 0, r, f))
+        h.append((_READ, 0, r, f))

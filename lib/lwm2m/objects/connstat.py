@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-from ..tree import EXEC, READ
+# kinds of functions, as in tree.py
+_READ = const(1)
+_EXEC = const(3)
+
 
 _HEADERS = const(28)  # IPv4 and UDP, which a message size includes
 
@@ -57,7 +60,7 @@ def setup(client):
     t.inst[7] = {0: {0: 0, 1: 0, 8: 0}}
     h = t.hooks.setdefault(7, [])
     for r in range(2, 6):
-        h.append((READ, 0, r, show))
-    h.append((EXEC, 0, 6, run))
-    h.append((EXEC, 0, 7, run))
+        h.append((_READ, 0, r, show))
+    h.append((_EXEC, 0, 6, run))
+    h.append((_EXEC, 0, 7, run))
     client.meter = meter

@@ -2,7 +2,12 @@
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-from ..tree import CHANGED, READ, VALIDATE, join, split
+from ..tree import join, split
+
+# kinds of functions, as in tree.py
+_READ = const(1)
+_VALIDATE = const(6)
+_CHANGED = const(8)
 
 _ON = const(5850)
 _DIMMER = const(5851)
@@ -43,8 +48,8 @@ def setup(client, fn=None):
     t.inst.setdefault(3311, {})
     t.hooks.setdefault(3311, []).extend(
         (
-            (CHANGED, -1, -1, changed),
-            (READ, -1, _TIME, time),
-            (VALIDATE, -1, _DIMMER, lambda path, v: v <= 100),
+            (_CHANGED, -1, -1, changed),
+            (_READ, -1, _TIME, time),
+            (_VALIDATE, -1, _DIMMER, lambda path, v: v <= 100),
         )
     )

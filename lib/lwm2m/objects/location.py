@@ -1,6 +1,9 @@
 # Object 6, Location: the position that the application sets, and when it did
 # SPDX-License-Identifier: MIT
-from ..tree import CHANGED
+from micropython import const
+
+# kinds of functions, as in tree.py
+_CHANGED = const(8)
 
 
 def setup(client):
@@ -13,4 +16,4 @@ def setup(client):
             t.put(o, i, 5, -1, t.read(3, 0, 13))
 
     t.inst[6] = {0: {0: 0.0, 1: 0.0, 5: 0}}
-    t.hooks.setdefault(6, []).append((CHANGED, -1, -1, changed))
+    t.hooks.setdefault(6, []).append((_CHANGED, -1, -1, changed))

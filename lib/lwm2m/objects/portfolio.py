@@ -1,6 +1,12 @@
 # Object 16, Portfolio: identities of other instances, and authentication data on request
 # SPDX-License-Identifier: MIT
-from ..tree import EXEC, READ, canonical, split
+from micropython import const
+
+from ..tree import canonical, split
+
+# kinds of functions, as in tree.py
+_READ = const(1)
+_EXEC = const(3)
 
 
 def setup(client, auth=None):
@@ -31,6 +37,6 @@ def setup(client, auth=None):
 
     t.inst.setdefault(16, {})
     h = t.hooks.setdefault(16, [])
-    h.append((READ, -1, 2, show))
+    h.append((_READ, -1, 2, show))
     if auth:
-        h.append((EXEC, -1, 1, make))
+        h.append((_EXEC, -1, 1, make))

@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-from ..tree import CHANGED, EXEC, split
+from ..tree import split
+
+# kinds of functions, as in tree.py
+_EXEC = const(3)
+_CHANGED = const(8)
 
 # the unit of 5700 at first; None where 5500 is counted in 5501 instead
 TABLE = {3300: "", 3303: "Cel", 3304: "%RH", 3347: None}
@@ -51,4 +55,4 @@ def setup(client, table=TABLE):
 
     for o in table:
         t.inst.setdefault(o, {})
-        t.hooks.setdefault(o, []).extend(((CHANGED, -1, -1, changed), (EXEC, -1, 5605, reset)))
+        t.hooks.setdefault(o, []).extend(((_CHANGED, -1, -1, changed), (_EXEC, -1, 5605, reset)))

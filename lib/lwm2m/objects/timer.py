@@ -3,7 +3,13 @@
 from micropython import const
 
 from ..coap import CoapError
-from ..tree import CHANGED, EXEC, READ, VALIDATE, split
+from ..tree import split
+
+# kinds of functions, as in tree.py
+_READ = const(1)
+_EXEC = const(3)
+_VALIDATE = const(6)
+_CHANGED = const(8)
 
 _INPUTS = const(5501)
 _DELAY = const(5521)
@@ -135,12 +141,12 @@ def setup(client):
     t.inst.setdefault(3340, {})
     t.hooks.setdefault(3340, []).extend(
         (
-            (CHANGED, -1, -1, changed),
-            (EXEC, -1, 5523, trigger),
-            (READ, -1, 5538, show),
-            (READ, -1, _TOTAL, show),
-            (VALIDATE, -1, _MODE, lambda path, v: v <= _DROP_OUT),
-            (VALIDATE, -1, _DELAY, lambda path, v: v >= 0),
+            (_CHANGED, -1, -1, changed),
+            (_EXEC, -1, 5523, trigger),
+            (_READ, -1, 5538, show),
+            (_READ, -1, _TOTAL, show),
+            (_VALIDATE, -1, _MODE, lambda path, v: v <= _DROP_OUT),
+            (_VALIDATE, -1, _DELAY, lambda path, v: v >= 0),
         )
     )
     client.every.append(poll)

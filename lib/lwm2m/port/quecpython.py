@@ -25,7 +25,9 @@ def urandom(n):
             radio = None
         h = _hashlib.sha256(_pool)
         h.update(_os.urandom(32))
-        h.update(repr((_time.ticks_us(), _time.time(), radio, _Power.getVbatt(), identity())).encode())
+        h.update(
+            repr((_time.ticks_us(), _time.time(), radio, _Power.getVbatt(), identity())).encode()
+        )
         _pool = h.digest()
         h = _hashlib.sha256(b"out")
         h.update(_pool)
