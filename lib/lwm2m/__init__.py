@@ -7,37 +7,27 @@ class Face:
     """What `import lwm2m` gives from the second import on: a module that can be called (the first import
     of a package can't return anything but the package, so a boot file does it)."""
 
-    def __init__(self, name, path):
-        self.__name__ = name
-        self.__path__ = path
+    __name__ = __name__
+    __path__ = __path__
 
     def __call__(self):
-        return load("lwm2m")()
+        return self.lwm2m()
 
     def __getattr__(self, name):
         if name[:1] == "_":
             raise AttributeError(name)
-        return load(name)
+        if name == "Client":
+            from .client import Client
+
+            return Client
+        if name in ("CoapError", "LATER"):
+            from .tree import LATER, CoapError
+
+            return LATER if name == "LATER" else CoapError
+        from .quectel import lwm2m
+
+        return lwm2m if name == "lwm2m" else getattr(lwm2m(), name)
 
 
-def load(name):
-    if name == "Client":
-        from .client import Client
-
-        return Client
-    if name in ("CoapError", "LATER"):
-        from .tree import LATER, CoapError
-
-        return LATER if name == "LATER" else CoapError
-    from .quectel import lwm2m
-
-    return lwm2m if name == "lwm2m" else getattr(lwm2m(), name)
-
-
-def __getattr__(name):
-    if name[:1] == "_":
-        raise AttributeError(name)
-    return load(name)
-
-
-sys.modules[__name__] = Face(__name__, __path__)
+face = sys.modules[__name__] = Face()
+__getattr__ = face.__getattr__

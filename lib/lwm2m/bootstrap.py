@@ -18,14 +18,11 @@ class Bootstrap(Session):
     bootstrap = True
     saved = None  # objects as they were, {object: {instance: {resource: value}}}, once the server writes
 
-    def connected(self, now):
+    def ask(self, now):
         if self.client.listening:
             # the server may begin by itself: stay reachable for it
             self.state = ON
             return
-        self.ask(now)
-
-    def ask(self, now):
         self.state = _ASKING
         self.emit(20)
         q = [b"ep=" + self.client.endpoint.encode()]

@@ -436,7 +436,7 @@ class Client:
         return 2 if find(11544) else 1 if find(112) or find(110) else 0
 
     def channel(self, s):
-        """What a session sends through: a datagram socket, and the secure channel over it, or None."""
+        """What a session sends through: a datagram socket, or DTLS over one, and then `s.tls` is set."""
         d = self.tree.inst[0][s.sec]
         mode = d.get(2, 3)
         secure, host, number = address(str(d[0], "utf8"), mode != 3)
@@ -448,21 +448,17 @@ class Client:
             c = open_udp(host, number, self.set_socketoptions, self.local_port)
         if self.meter:
             self.meter(c)
-        tls = None
-        head = tail = 0
         if mode != 3:
             try:
-                from .dtls import secured
+                from .secure import Channel
 
-                tls = secured(self, s, d, c, host)
+                c = Channel(s, d, c, host)
             except (ImportError, ValueError):
                 c.close()
                 raise ValueError
-            head = tls.HEAD
-            tail = tls.TAIL
-        if not self.w or self.w.head < head:
-            self.w = Writer(self.size, head, tail)
-        return c, tls
+        elif not self.w:
+            self.w = Writer(self.size)
+        return c
 
     def poll(self, now=None):
         """Take in what has arrived, send what is due; the ms until poll() wants to be called again at the
@@ -490,11 +486,7 @@ class Client:
                         if s.asleep:
                             continue  # the radio is off
                         s.heard = self.sec
-                        if s.tls:
-                            d = s.tls.feed(d, now)
-                        while d is not None and s.ep:
-                            s.ep.feed(d, now, self.root)
-                            d = s.tls.feed(None, now) if s.tls and s.tls.more else None
+                        s.ep.feed(d, now, self.root)
             while self.todo:
                 f, x = self.todo.pop(0)
                 f(x)

@@ -9,12 +9,11 @@ except ImportError:
 
 from .client import Client, address
 
-# how a binding mode is taken: served, or stored and served over UDP (0), not supported (-2)
-_BINDINGS = {"U": 0, "UQ": 0, "S": -2, "SQ": -2, "US": 0, "UQS": 0}
-
 
 def integer(v, lo, hi):
-    return isinstance(v, int) and not isinstance(v, bool) and lo <= v <= hi
+    """ValueError where `v` is no integer from `lo` to `hi`."""
+    if type(v) is not int or not lo <= v <= hi:
+        raise ValueError
 
 
 class Lwm2m:
@@ -30,13 +29,10 @@ class Lwm2m:
     Reset = 9
     Epname = 15
 
-    def __init__(self):
-        self.client = None
-        self.call = None
-        self.running = False
-        self.reset()
+    client = call = None
+    running = False
 
-    def reset(self):
+    def __init__(self):
         if self.client:
             self.client.stop(True)
         self.client = c = Client()
@@ -56,36 +52,50 @@ class Lwm2m:
         """Set up: see the table of QuecPython's page; a list of one element clears that server."""
         if not isinstance(values, (list, tuple)) or not isinstance(kind, int):
             return -1
-        f = {
-            1: self.security,
-            2: self.server,
-            4: self.naming,
-            5: self.urcs,
-            7: self.firmware,
-            9: self.resets,
-            15: self.named,
-        }.get(kind)
         try:
-            with self.client:
-                return f(*values) if f else -2
+            if kind == 1:
+                return self.security(*values)
+            if kind == 2:
+                return self.server(*values)
+            if kind == 9:
+                self.__init__(*values)
+                return 0
+            if kind == 7:
+                download, update = values
+                integer(download, 0, 1)
+                integer(update, 0, 1)
+                self.fota = values
+                return 0
+            if kind not in (4, 5, 15):
+                return -2
+            (v,) = values
+            if kind == 4:
+                integer(v, 0, 255)
+                if v not in (1, 3):
+                    return -2
+                self.mode = v
+            elif kind == 5:
+                integer(v, 0, 1)
+                self.urc = v
+            elif isinstance(v, str) and 0 < len(v) <= 64:
+                self.name = v
+            else:
+                return -1
+            return 0
         except (AttributeError, TypeError, ValueError):
             return -1
 
     def security(self, sid, ssid=None, uri=None, bootstrap=None, mode=None, identity="", key=""):
-        if not integer(sid, 0, 3):
-            return -1
+        integer(sid, 0, 3)
         insts = self.client.tree.inst[0]
         if ssid is None:
             insts.pop(sid, None)
             return 0
-        if (
-            not integer(ssid, 1, 65534)
-            or bootstrap != (sid == 0)
-            or len(uri) > 256
-            or not integer(mode, 0, 4)
-        ):
-            return -1
+        integer(ssid, 1, 65534)
+        integer(mode, 0, 4)
         secure = address(uri)[0]
+        if bootstrap != (sid == 0) or len(uri) > 256 or (secure and mode == 3):
+            return -1
         d = {0: uri.encode(), 1: sid == 0, 2: mode, 10: ssid}
         if mode == 0:
             if not 0 < len(identity) <= 64 or not 0 < len(key) <= 128:
@@ -98,65 +108,33 @@ class Lwm2m:
                 return -2
         elif mode != 3:
             return -2
-        elif secure:
-            return -1
         insts[sid] = d
         return 0
 
     def server(self, sid, *v):
-        if not integer(sid, 1, 3):
-            return -1
+        integer(sid, 1, 3)
         insts = self.client.tree.inst[1]
         if not v:
             insts.pop(sid, None)
             return 0
         lt, pmin, pmax, disable, storing, binding = v
         for x in v[:4]:
-            if not integer(x, 1, 86400):
-                return -1
-        if not integer(storing, 0, 1) or binding not in _BINDINGS:
-            return -1
-        if _BINDINGS[binding]:
+            integer(x, 1, 86400)
+        integer(storing, 0, 1)
+        if binding in ("S", "SQ"):
             return -2
+        # SMS is stored, and served over UDP
+        if binding not in ("U", "UQ", "US", "UQS"):
+            return -1
         insts[sid] = {
             0: 0,
             1: lt,
             2: pmin,
             3: pmax,
             5: disable,
-            6: bool(storing),
+            6: storing > 0,
             7: binding.encode(),
         }
-        return 0
-
-    def naming(self, mode):
-        if not integer(mode, 0, 255):
-            return -1
-        if mode not in (1, 3):
-            return -2
-        self.mode = mode
-        return 0
-
-    def named(self, name):
-        if not isinstance(name, str) or not 0 < len(name) <= 64:
-            return -1
-        self.name = name
-        return 0
-
-    def urcs(self, on):
-        if not integer(on, 0, 1):
-            return -1
-        self.urc = on
-        return 0
-
-    def firmware(self, download, update):
-        if not integer(download, 0, 1) or not integer(update, 0, 1):
-            return -1
-        self.fota = (download, update)
-        return 0
-
-    def resets(self):
-        self.reset()
         return 0
 
     def register(self):
@@ -218,7 +196,7 @@ class Lwm2m:
 
     def update(self, ssid):
         """Send an update; -1 where that server is not registered."""
-        return 0 if integer(ssid, 1, 65534) and self.client.update(ssid) else -1
+        return 0 if isinstance(ssid, int) and ssid > 0 and self.client.update(ssid) else -1
 
     def register_call(self, usrfun):
         """usrfun([event, code, text]) hears of events; None removes it."""
@@ -236,20 +214,23 @@ class Lwm2m:
                 sys.print_exception(e)
 
     def heard(self, n, ssid):
-        good = {16: "initial", 18: "dtls", 3: "bootstrap", 5: "ready", 7: "update"}.get(n)
-        bad = {17: "initial", 19: "dtls", 1: "bootstrap", 4: "ready", 6: "ready"}.get(n)
-        if n == 6 and self.stat() == 2:
-            bad = "update"
-        if good:
-            self.report(n, 0, good, "successfully", ssid)
-        elif bad:
-            self.report(n, 1, bad, "failed", ssid)
-        elif n == 20:
-            self.report(n, 0, "bootstraping")
-        elif n == 21:
-            self.report(n, 0, "registering")
+        name = {
+            1: "bootstrap",
+            3: "bootstrap",
+            5: "ready",
+            7: "update",
+            17: "initial",
+            19: "dtls",
+        }.get(n | 1)
+        if n == 6 and self.stat() != 2:
+            name = "ready"
+        code = int(n in (1, 4, 6, 8, 17, 19))
+        if name and n != 2:
+            self.report(n, code, name, "failed" if code else "successfully", ssid)
         elif n in (8, 9):
-            self.report(n, int(n == 8), "deregister", ssid, int(n == 8))
+            self.report(n, code, "deregister", ssid, code)
+        elif n in (20, 21):
+            self.report(n, 0, "registering" if n == 21 else "bootstraping")
 
     def written(self, o, i, r, v):
         name = {

@@ -17,7 +17,7 @@ ON = const(2)
 _LEAVING = const(3)
 _FAILED = const(4)  # the sequence of attempts is over; _WAITING otherwise
 _WAITING = const(5)  # until self.at
-_CONNECTING = const(6)  # DTLS has its handshake
+_CONNECTING = const(6)  # secure.py has its handshake
 _ASKING = const(7)  # the registration, or the bootstrap request, is under way
 
 # what an update is to say
@@ -141,7 +141,8 @@ class Session:
         key = (self.ssid, self.ct) + tuple(self.path)
         for m in t.memos:
             if m[0] == key:
-                if not first:
+                if not first or not m[1]:
+                    # nothing has changed: two readers of the same do not disturb each other
                     t.memo = m[1]
                     return m[2]
                 t.memos.remove(m)
@@ -168,9 +169,6 @@ class Session:
         self.at = self.client.sec + delay
 
     def close(self):
-        if self.tls:
-            self.tls.close()
-            self.kept = self.tls.keep()
         if self.sock:
             self.sock.close()
         self.ep = self.sock = self.tls = None
@@ -181,21 +179,19 @@ class Session:
     def open(self, now):
         c = self.client
         try:
-            self.sock, tls = c.channel(self)
+            self.sock = c.channel(self)
         except (OSError, ValueError):
             self.emit(17)
             return self.fail(4)
-        self.tls = tls
-        self.ep = Endpoint(tls or self.sock, c.w, c.p, self)
+        self.ep = Endpoint(self.sock, c.w, c.p, self)
         for k, v in c.coap.items():
             setattr(self.ep, k, v)
         self.emit(16)
-        if not tls:
-            return self.connected(now)
-        self.state = _CONNECTING
-        self.resumed = tls.state == 2 or tls.sid
-        if tls.state != 2:
-            tls.connect(now)
+        if self.tls:
+            self.state = _CONNECTING
+            self.sock.start(now)
+        else:
+            self.ask(now)
 
     def ask(self, now):
         """Register (Core 1.1.1 6.2.1)."""
@@ -253,10 +249,8 @@ class Session:
         c.turn()
 
     def store(self):
-        if self.tls and self.client.save:
-            from .resume import keep
-
-            keep(self)
+        if self.tls:
+            self.sock.save()
 
     def update(self, now):
         c = self.client
@@ -339,20 +333,6 @@ class Session:
         c.turn()
         self.emit(13)
 
-    def connected(self, now):
-        c = self.client
-        if self.tls and self.resumed and self.resumed in (True, self.tls.sid):
-            if c.load and not self.location:
-                from .resume import wake
-
-                wake(self, now)
-            if self.location and c.sec < self.expires:
-                # the server knows this session, so it knows the registration too
-                self.state = ON
-                self.lost()
-                return self.emit(5)
-        self.ask(now)
-
     def poll(self, now):
         """Do what is due; the ms until something will be, or -1."""
         state = self.state
@@ -366,23 +346,12 @@ class Session:
             self.open(now)
             return 0
         wait = -1
-        tls = self.tls
-        if tls:
-            wait = tls.poll(now)
-            if tls.state in (0, 3):
-                if state == ON:
-                    # the server ended the session: begin another
-                    self.start()
-                else:
-                    self.emit(19)
-                    self.fail(4)
+        if self.tls:
+            wait = self.sock.poll(now)
+            if self.state != state:
                 return 0
             if state == _CONNECTING:
-                if tls.state != 2:
-                    return wait
-                self.emit(18)
-                self.connected(now)
-                return 0
+                return wait
         t = ep.poll(now)
         if self.ep is not ep:
             return 0

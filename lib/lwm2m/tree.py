@@ -122,12 +122,12 @@ class Tree:
         self.memo = None  # values that a read in several blocks goes on showing
         self.memos = []  # [key, {(o, i, r): value}, ETag, ticks], at most two
         self.answers = ()
-        self.o = -1
+        self.o = None
 
     def find(self, o):
         """Look object `o` up in the tables; its flags (1 multiple, 2 mandatory), or -1."""
         if o != self.o:
-            self.o = -1
+            self.o = None
             for t in self.tables:
                 p = 8
                 while p < len(t) and o != self.o:
@@ -188,9 +188,9 @@ class Tree:
         return d.get(r) if d else None
 
     def hook(self, kind, o, i, r=-1):
-        for h in self.hooks.get(o, ()):
-            if h[0] == kind and (h[1] == i or h[1] < 0) and (h[2] == r or h[2] < 0):
-                return h[3]
+        for k, x, y, f in self.hooks.get(o, ()):
+            if k == kind and (x == i or x < 0) and (y == r or y < 0):
+                return f
         return None
 
     def call(self, f, o, i, r, v, kind=0):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 import contextlib
 import datetime
+import random
 import time
 
 import pytest
@@ -227,6 +228,26 @@ def test_deep_sleep_wakes_by_connection_id(tap, secure, tmp_path):
     assert len(numbers) == len(set(numbers))
     device.stop()
     peer.wait("unregistered")
+
+
+def test_power_cuts_use_no_number_twice(tap, secure, tmp_path):
+    """Cut off at any moment, again and again, also while it saves nothing for long."""
+    chance = random.Random(9)
+    line = tap()
+    device, peer = secure(line.uri, store=str(tmp_path))
+    for _ in range(10):
+        for _ in range(chance.randrange(40)):
+            peer.read("/3/0/16")
+        if chance.random() < 0.5:
+            device.update()
+        device.power_off()
+        peer.take("updated")
+        device, peer = secure(line.uri, known=True, store=str(tmp_path))
+        peer.wait("updated")
+    assert line.count(KEY_EXCHANGE) == 1
+    numbers = [each.seq for each in line.seen if each.up and each.type == 25]
+    assert len(numbers) > 150
+    assert numbers == sorted(set(numbers))
 
 
 def test_deep_sleep_keeps_observations(tap, secure, tmp_path):

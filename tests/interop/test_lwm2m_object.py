@@ -520,6 +520,27 @@ def test_unregister_from_a_silent_server(leshan, registered):
         assert lw.do("lw.stat()") == 0
 
 
+def test_session_that_ends_while_leaving(script, leshan, endpoint):
+    """The server ends the DTLS session instead of answering: that is not a reason to register again."""
+    with Tap(leshan.secure_port, cid=6) as line:
+        security = account(leshan, endpoint, True)
+        security[2] = line.uri
+        text = SEQUENCE.format(security=security, endpoint=endpoint, until=2)
+        lw = script(HEAD + PLAIN + text + OBEY)
+        lw.wait("ready$")
+        line.cut = True
+        assert lw.do("lw.unregister(), lw.stat()") == (0, 3)
+        n = len(lw.lines)
+        # As its close_notify does.
+        lw.do("lw.client.sessions[0].tls.fail(0, 0)")
+        lw.heard('"deregister",1000,1')
+        line.cut = False
+        leshan.wait("registered", endpoint=endpoint)
+        leshan.silent("registered", 1, endpoint=endpoint)
+        assert lw.urc(n) == ['"deregister",1000,1']
+        assert lw.do("lw.stat()") == 0
+
+
 def test_lost_server(leshan, registered):
     """An update that nobody answers is told, and a new registration follows when the server is back."""
     with Tap(leshan.port) as line:

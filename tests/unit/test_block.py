@@ -97,6 +97,17 @@ def test_two_readers_do_not_mix():
     assert body == BIG and got[1] == b"y" * 700
 
 
+def test_two_readers_of_the_same():
+    # what did not change keeps its tag, so that both come to an end
+    link = opaque_client()
+    inner = []
+    body, out = pieces(
+        link, "/9/0/2", 5, each=lambda n: n == 2 and inner.append(pieces(link, "/9/0/2", 5)[0])
+    )
+    assert body == BIG and inner == [BIG]
+    assert len(set([m.all(ETAG)[0] for m in out])) == 1
+
+
 def test_a_value_that_changes_in_between():
     link = opaque_client()
     other = bytes(len(BIG))
@@ -108,6 +119,24 @@ def test_a_value_that_changes_in_between():
     assert body == BIG or len(set(tags)) > 1
     body, out = pieces(link, "/9/0/2", 5)
     assert body == other and out[0].all(ETAG)[0] not in tags[:1]
+
+
+def test_a_late_duplicate_of_the_first_request():
+    # it does not begin another transfer: the blocks that follow go on to match the ones before
+    for first in ([(ACCEPT, OPAQUE)], [(BLOCK2, 5), (ACCEPT, OPAQUE)]):
+        link = opaque_client()
+        s = link.server
+        d = build(CON, GET, 0x77, b"first", segments("/9/0/2") + first)
+        tags = []
+        for num in range(4):
+            n = len(s.heard)
+            s.raw(d)
+            link.run()
+            tags.append(s.heard[n].all(ETAG))
+            if num:
+                m = s.request(GET, "/9/0/2", [(BLOCK2, num << 4 | 5), (ACCEPT, OPAQUE)])
+                tags.append(m.all(ETAG))
+        assert tags[0] and tags == tags[:1] * 7, tags
 
 
 def test_a_callback_that_counts():

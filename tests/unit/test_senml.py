@@ -454,6 +454,7 @@ def test_malformed_packs():
         b"[{]",
         b"nul",
         b"[\xff]",
+        b'[{"n":"/1000/0/5","vd":5}]',
     ):
         assert raises((ValueError, IndexError, TypeError), every, senml_json, t, x), x
     for x in (

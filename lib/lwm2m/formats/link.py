@@ -38,36 +38,35 @@ def registration(w, t, root, formats):
 def discover(s, p, w):
     """Answer Discover: the path and what is under it, with the attributes that this server gave; the
     path itself with those that it inherits."""
-    o, i, r, ri = target = p.path[:]
+    o, i, r, ri = p.path
     t = s.tree
-    root = s.client.rootpath
     if r >= 0 and (ri >= 0 or not t.has(o, i, r)):
         raise CoapError(0x85 if ri >= 0 else 0x84)
 
-    def entry(w, more, *path):
-        path = list(path)
+    def entry(more, o, i=-1, r=-1, ri=-1):
+        path = [o, i, r, ri]
         a = at(s, path)
         for n in range(_FIRST, _FIRST + len(NAMES)):
-            v = effective(s, path, n) if path == target else a and a[n]
+            v = effective(s, path, n) if path == p.path else a and a[n]
             if v is not None:
                 more += b";%s=%s" % (NAMES[n - _FIRST], str(int(v) if v == int(v) else v).encode())
-        link(w, root, join(*path), more)
+        link(w, s.client.rootpath, join(o, i, r, ri), more)
 
     def body(w):
         if i < 0:
-            entry(w, version(t, o), o, -1, -1, -1)
+            entry(version(t, o), o)
         for k in t.instances(o) if i < 0 else (i,):
             if r < 0:
-                entry(w, b"", o, k, -1, -1)
+                entry(b"", o, k)
             t.find(o)
             for q in range(t.p, t.p + 4 * t.n, 4):
                 x = t.t[q] << 8 | t.t[q + 1]
                 if (r < 0 or r == x) and t.has(o, k, x):
                     v = t.read(o, k, x) if t.t[q + 2] & 8 else None
-                    entry(w, b"" if v is None else b";dim=%d" % len(v), o, k, x, -1)
+                    entry(b"" if v is None else b";dim=%d" % len(v), o, k, x)
                     if r >= 0 and v and t.level:
                         for y in sorted(v):
-                            entry(w, b"", o, k, x, y)
+                            entry(b"", o, k, x, y)
 
     s.ep.content(p.b2, p.b1, -1, _LINK, body)
     return 0x45

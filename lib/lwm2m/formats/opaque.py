@@ -5,6 +5,7 @@ from .text import single
 
 # 5 is the type opaque, as in tree.py
 
+
 def encode(w, tree, o, i, r, ri):
     if tree.row(o, r) & 15 != 5:
         raise CoapError(0x86)

@@ -34,21 +34,19 @@ def encode(w, tree, o, i, r, ri):
     t = tree.row(o, r) & 15
     if t == _OPAQUE:
         v = b2a_base64(v)[:-1]
-    elif t == _BOOLEAN:
-        v = b"1" if v else b"0"
     elif t == _OBJLNK:
         v = b"%d:%d" % (v >> 16, v & 65535)
     elif t not in (_STRING, _CORELNK):
-        v = str(v).encode()
+        v = str(int(v) if t == _BOOLEAN else v).encode()
     w.put(v)
 
 
 def decode(d, a, b, tree, o, i, r, ri, emit):
-    kind = tree.row(o, r) & 255
-    t = kind & 15
+    row = tree.row(o, r)
+    t = row & 15
+    if r < 0 or (row & 0x800 and ri < 0):
+        raise ValueError
     v = bytes(memoryview(d)[a:b])
-    if r < 0 or (kind and tree.row(o, r) & 0x800 and ri < 0):
-        raise CoapError(0x80)
     if t == _OPAQUE:
         # a2b_base64() passes over what is no base64
         d = a2b_base64(v)
@@ -56,7 +54,7 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
             raise ValueError
         v = d
     elif t == _BOOLEAN:
-        v = {b"0": False, b"1": True}.get(v)
+        v = (b"0", b"1").index(v)
     elif t not in (_STRING, _CORELNK, _OBJLNK):
         for c in v:
             # int() and float() accept spaces and underlines
@@ -65,4 +63,4 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
         v = float(v) if t == _FLOAT else int(v)
     else:
         v = str(v, "utf8")
-    emit(i, r, ri, canonical(kind, v))
+    emit(i, r, ri, canonical(row, v))

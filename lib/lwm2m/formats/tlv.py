@@ -6,23 +6,22 @@ except ImportError:
     import struct
 from micropython import const
 
-from ..coap import CoapError
 from ..tree import canonical
 
 # types, as in tree.py
 _INTEGER = const(2)
 _FLOAT = const(3)
-_BOOLEAN = const(4)
+_OPAQUE = const(5)
 _TIME = const(6)
 _OBJLNK = const(7)
-_UINT = const(8)
 
 _INSTANCE = const(0)
 _ITEM = const(0x40)  # a resource instance
 _MULTIPLE = const(0x80)
 _RESOURCE = const(0xC0)
 
-_f = bytearray(8)
+# the longest integer of each type; 0 for what is no number
+_SIZES = b"\0\0\x08\x03\x01\0\x08\x04\x08\0"
 
 
 def head(w, typ, ident, n):
@@ -33,30 +32,20 @@ def head(w, typ, ident, n):
 
 
 def value(w, typ, ident, t, v):
-    if t in (_INTEGER, _TIME, _UINT):
-        n = 1
-        while not -1 <= v >> 8 * n - 1 <= 0 and n < 8:
+    if t == _FLOAT:
+        d = struct.pack(">f", v)
+        if struct.unpack(">f", d)[0] != v:
+            d = struct.pack(">d", v)
+        v = d
+    elif _SIZES[t]:
+        n = 4 if t == _OBJLNK else 1
+        while t != _OBJLNK and n < 8 and not -1 <= v >> 8 * n - 1 <= 0:
             n *= 2
-    elif t == _FLOAT:
-        n = 4
-        struct.pack_into(">f", _f, 0, v)
-        if struct.unpack_from(">f", _f, 0)[0] != v:
-            n = 8
-            struct.pack_into(">d", _f, 0, v)
         head(w, typ, ident, n)
-        for i in range(n):
-            w.byte(_f[i])
+        w.uint(v, n)
         return
-    elif t == _BOOLEAN:
-        n = 1
-    elif t == _OBJLNK:
-        n = 4
-    else:
-        head(w, typ, ident, len(v))
-        w.put(v)
-        return
-    head(w, typ, ident, n)
-    w.uint(v, n)
+    head(w, typ, ident, len(v))
+    w.put(v)
 
 
 def resource(w, o, i, r, t, v):
@@ -66,13 +55,9 @@ def resource(w, o, i, r, t, v):
         value(w, _RESOURCE, r, t, v)
 
 
-def items(w, t, v, _):
+def items(t, v, _, w):
     for ri in sorted(v):
         value(w, _ITEM, ri, t, v[ri])
-
-
-def instance(w, tree, o, i):
-    tree.resources(o, i, resource, w)
 
 
 def nest(w, typ, ident, f, x, y, z):
@@ -80,12 +65,12 @@ def nest(w, typ, ident, f, x, y, z):
     a = w.at
     hi = w.hi
     w.hi = 0
-    f(w, x, y, z)
+    f(x, y, z, w)
     n = w.at - a
     w.at = a
     w.hi = hi
     head(w, typ, ident, n)
-    f(w, x, y, z)
+    f(x, y, z, w)
 
 
 def encode(w, tree, o, i, r, ri):
@@ -95,10 +80,10 @@ def encode(w, tree, o, i, r, ri):
             # measured and written values must be the same
             tree.memo = {}
         for i in tree.instances(o):
-            nest(w, _INSTANCE, i, instance, tree, o, i)
+            nest(w, _INSTANCE, i, tree.resources, o, i, resource)
         tree.memo = memo
     elif r < 0:
-        instance(w, tree, o, i)
+        tree.resources(o, i, resource, w)
     else:
         t = tree.row(o, r) & 15
         v = tree.read(o, i, r)
@@ -126,20 +111,20 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
             k -= 1
         e = a + n
         if e > b:
-            raise IndexError
+            raise ValueError
         c &= 0xC0
         if c == _INSTANCE:
             # inside an instance (ri is -2 there) or a resource there is none
             if r >= 0 or ri < -1 or (i >= 0 and ident != i):
-                raise CoapError(0x80)
+                raise ValueError
             emit(ident, -1, -1, None)
             decode(d, a, e, tree, o, ident, -1, -2, emit)
         elif c == _ITEM:
             if r < 0 or (ri >= 0 and ident != ri):
-                raise CoapError(0x80)
+                raise ValueError
             emit(i, r, ident, scalar(d, a, e, tree.row(o, r)))
         elif r >= 0 and ident != r:
-            raise CoapError(0x80)
+            raise ValueError
         elif c == _MULTIPLE:
             emit(i, ident, -1, {})
             decode(d, a, e, tree, o, i, ident, -1, emit)
@@ -155,15 +140,15 @@ def scalar(d, a, b, kind):
     t = kind & 15
     n = b - a
     v = bytes(memoryview(d)[a:b])
-    if t in (_INTEGER, _TIME, _UINT, _FLOAT, _OBJLNK, _BOOLEAN):
+    k = _SIZES[t]
+    if k:
         if t == _FLOAT and n in (4, 8):
             return struct.unpack(">f" if n == 4 else ">d", v)[0]
-        if not n or n > (8, 3, 1, 8, 8, 4, 8)[t - 2] or (t == _OBJLNK and n != 4):
+        if not 0 < n <= k or (t == _OBJLNK and n < 4):
             raise ValueError
-        neg = v[0] & 0x80 and not kind & 0x80 and t in (_INTEGER, _TIME)
         v = int.from_bytes(v, "big")
-        if neg:
+        if d[a] & ~kind & 0x80 and t in (_INTEGER, _TIME):
             v -= 1 << 8 * n
-    else:
-        str(v, "utf8") if t != 5 else 0
+    elif t != _OPAQUE:
+        str(v, "utf8")
     return canonical(kind, v)

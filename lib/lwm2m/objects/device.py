@@ -3,46 +3,41 @@
 import gc
 import sys
 
+from micropython import const
+
 from ..port import restart, time
-from ..tree import CHANGED, EXEC, READ
 
-
-class Device:
-    def __init__(self, client):
-        self.client = client
-        self.shift = 0  # what a server's time differs from the platform's
-
-    def clock(self, path, v):
-        return time() + self.shift
-
-    def set_clock(self, o, i, r):
-        # the time that a server or the application gave goes on from here
-        v = self.client.tree.inst[o][i].pop(r, None)
-        if v is not None:
-            self.shift = v - time()
-
-    def free(self, path, v):
-        return gc.mem_free() >> 10 if v is None else v
-
-    def reset_errors(self, path, args):
-        self.client.tree.put(3, 0, 11, -1, {0: 0})
-
-    def reboot(self, path, args):
-        self.client.later(self.again, path[-1] == "5")
-
-    def again(self, wipe):
-        # Factory Reset forgets what a bootstrap brought; on a host the client alone starts anew
-        c = self.client
-        if wipe and c.bootstrap_account() >= 0:
-            c.bootstrap(None)
-        elif not restart():
-            c.register(None)
+# kinds of functions, as in tree.py
+_READ = const(1)
+_EXEC = const(3)
+_CHANGED = const(8)
 
 
 def setup(client):
     """Make instance 3/0; the application sets what it knows better, and adds batteries, sensors, ..."""
-    d = Device(client)
+    shift = 0  # what the time that was given differs from the platform's
     t = client.tree
+
+    def clock(path, v):
+        return time() + shift
+
+    def set_clock(o, i, r):
+        # the time that a server or the application gave goes on from here
+        nonlocal shift
+        v = t.inst[o][i].pop(r, None)
+        if v is not None:
+            shift = v - time()
+
+    def again(wipe):
+        # Factory Reset forgets what a bootstrap brought; on a host the client alone starts anew
+        if wipe and client.bootstrap_account() >= 0:
+            client.bootstrap(None)
+        elif not restart():
+            client.register(None)
+
+    def reboot(path, args):
+        client.later(again, path[-1] == "5")
+
     t.inst[3] = {
         0: {
             0: b"MicroPython",
@@ -58,10 +53,10 @@ def setup(client):
         }
     }
     t.hooks[3] = [
-        (READ, 0, 13, d.clock),
-        (CHANGED, 0, 13, d.set_clock),
-        (READ, 0, 10, d.free),
-        (EXEC, 0, 4, d.reboot),
-        (EXEC, 0, 5, d.reboot),
-        (EXEC, 0, 12, d.reset_errors),
+        (_READ, 0, 13, clock),
+        (_CHANGED, 0, 13, set_clock),
+        (_READ, 0, 10, lambda path, v: gc.mem_free() >> 10 if v is None else v),
+        (_EXEC, 0, 4, reboot),
+        (_EXEC, 0, 5, reboot),
+        (_EXEC, 0, 12, lambda path, args: t.put(3, 0, 11, -1, {0: 0})),
     ]

@@ -18,12 +18,13 @@ ticks_ms = _time.ticks_ms
 ticks_add = _time.ticks_add
 ticks_diff = _time.ticks_diff
 urandom = _os.urandom
+# ESP32, RP2 and others count from 2000
+_EPOCH = 946684800 if _time.gmtime(0)[0] == 2000 else 0
 _poll = _select.poll()
 
 
 def time():
-    # ESP32, RP2 and others count from 2000
-    return int(_time.time()) + (946684800 if _time.gmtime(0)[0] == 2000 else 0)
+    return int(_time.time()) + _EPOCH
 
 
 def ready(ms=0):
