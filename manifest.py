@@ -31,6 +31,8 @@ FEATURES = {
         "port/__init__.py",
     ),
     "dtls": (
+        "secure.py",
+        "secure.py",
         "dtls/__init__.py",
         "dtls/record.py",
         "dtls/handshake.py",
@@ -41,7 +43,7 @@ FEATURES = {
     "composite": ("composite.py",),
     "send": ("send.py",),
     "queue": ("queue.py",),
-    "storage": ("resume.py", "storage.py", "store.py"),
+    "storage": ("resume.py", "storage.py"),
     "objects": (
         "model_standard.py",
         "objects/access.py",

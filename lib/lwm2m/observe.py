@@ -38,17 +38,8 @@ _EDGE = const(11)
 _CON = const(12)
 _SIZE = const(14)
 
-_NUMERIC = (2, 3, 6, 8)
-
 # a session holds so many observations, and so many attributes, at the most
 _MOST = const(16)
-
-
-def covers(e, o, i, r):
-    """True where something at /o/i/r (-1 where it ends) is under the path of observation `e`."""
-    return e[_O] == o and (
-        e[_I] < 0 or i < 0 or (e[_I] == i and (e[_RID] < 0 or r < 0 or e[_RID] == r))
-    )
 
 
 def write_attributes(s, p, row):
@@ -83,7 +74,7 @@ def parse(s, query, new, r, row):
         of_value = _GT <= n < _EPMIN
         if (
             n == end
-            or (of_value and (r < 0 or not row & 0x100 or row & 15 not in _NUMERIC))
+            or (of_value and (r < 0 or not row & 0x100 or row & 15 not in (2, 3, 6, 8)))
             or (n == _EDGE and (r < 0 or row & 15 != 4))
         ):
             raise CoapError(0x80)
@@ -186,7 +177,15 @@ def changed(s, o, i, r):
     if o == 1 and r in (2, 3):
         retime(s)
     for e in s.observed:
-        if not e[_DIRTY] and covers(e, o, i, r):
+        x = e[_I]
+        y = e[_RID]
+        # what changed is under the observed path, or above it
+        if (
+            e[_O] == o
+            and (x < 0 or i < 0 or x == i)
+            and (y < 0 or r < 0 or y == r)
+            and not e[_DIRTY]
+        ):
             x = e[_V][_EPMIN]
             if x and s.client.sec - e[_EVAL] < x:
                 e[_WAIT] = True
@@ -234,41 +233,34 @@ def drop(s, e):
     s.observed = [x for x in s.observed if x[_TOKEN] != e[_TOKEN]]
 
 
-def left(c, e, period):
-    # ms until a period since the last notification is over, or far from it
-    return min(period - c.sec + e[_SEC], 400000) * 1000 - c.ms + e[_AT]
-
-
 def poll(s, now):
     """Send what is due; the ms until something will be, or -1."""
     wait = -1
-    sec = s.client.sec
+    c = s.client
+    sec = c.sec
     for e in s.observed:
-        x = e[_V][_EPMIN] if e[_WAIT] else e[_V][_EPMAX]
-        if x and not e[_DIRTY]:
+        dirty = e[_DIRTY]
+        x = e[_V][_EPMIN if e[_WAIT] else _EPMAX]
+        if x and not dirty:
             # an evaluation is due: of a change that came too early, or of a value that only a function knows
-            t = e[_EVAL] + x - sec
+            t = (e[_EVAL] + x - sec) * 1000
             if t <= 0:
                 e[_EVAL] = sec
                 e[_DIRTY] = e[_WAIT] and not e[_COND] or crossed(s, e)
                 e[_WAIT] = False
                 return 0
-            t *= 1000
             if wait < 0 or t < wait:
                 wait = t
-        if e[_DIRTY]:
-            t = left(s.client, e, e[_PMIN])
-        elif e[_PMAX]:
-            t = left(s.client, e, e[_PMAX])
-        else:
-            continue
-        if t <= 0:
-            if not s.wake():
-                continue
-            notify(s, e, now, sec)
-            return 0
-        if wait < 0 or t < wait:
-            wait = t
+        x = e[_PMIN if dirty else _PMAX]
+        if dirty or x:
+            # ms since the last notification until this period is over, or far from it
+            t = min(x - sec + e[_SEC], 400000) * 1000 - c.ms + e[_AT]
+            if t <= 0:
+                if s.wake():
+                    notify(s, e, now, sec)
+                    return 0
+            elif wait < 0 or t < wait:
+                wait = t
     for g in s.groups:
         t = poll(g, now)
         if t >= 0 and (wait < 0 or t < wait):
@@ -291,31 +283,38 @@ def present(t, o, i, r, ri, row):
 def notify(s, e, now, sec):
     ep = s.ep
     w = ep.w
+    t = s.tree
+    token = e[_TOKEN]
     con = e[_V][_CON]
-    con = (s.client.confirmable if con is None else con) or sec - e[_CONF] > 86400
-    w.begin(0 if con else 1, 0x45, ep.next_mid(), e[_TOKEN])
-    same = [x for x in s.observed if x[_TOKEN] == e[_TOKEN]]
-    for x in same:
-        x[_SEQ] = (x[_SEQ] + 1) & 0xFFFFFF
-        x[_AT] = s.client.ms
-        x[_SEC] = sec
-        x[_DIRTY] = False
-    s.tree.used = used = []
+    if con is None:
+        con = s.client.confirmable
+    non = not con and sec - e[_CONF] <= 86400
+    mid = ep.next_mid()
+    w.begin(non, 0x45, mid, token)
+    for x in s.observed:
+        if x[_TOKEN] == token:
+            x[_SEQ] = (x[_SEQ] + 1) & 0xFFFFFF
+            x[_AT] = s.client.ms
+            x[_SEC] = sec
+            x[_DIRTY] = False
+            x[_LAST] = number(s, x)
+    t.used = used = []
     try:
         if not s.paths:
-            present(s.tree, e[_O], e[_I], e[_RID], e[_RI], 0x100)
-        code = s.content(None, e[_O:_CT], e[_SEQ], e[_CT])
+            present(t, e[_O], e[_I], e[_RID], e[_RI], 0x100)
+        s.content(None, e[_O:_CT], e[_SEQ], e[_CT])
     except CoapError as x:
         # what can't be read any more ends with its error (RFC 7641 4.2)
-        code = x.args[0] or 0xA0
         used = None
         drop(s, e)
-        w.begin(0 if con else 1, code, ep.mid, e[_TOKEN])
-    s.tree.used = s.tree.memo = None
-    for x in same:
-        if code == 0x45:
-            x[_LAST] = number(s, x)
-    if con:
+        w.begin(non, x.args[0] or 0xA0, mid, token)
+    t.used = t.memo = None
+    if non:
+        e[_MIDN] = mid
+        ep.flush()
+        if used:
+            t.series.sent(used)
+    else:
         e[_CONF] = sec
 
         def done(code, p):
@@ -323,13 +322,8 @@ def notify(s, e, now, sec):
                 e[_DIRTY] = True
                 s.lost()
             elif used and not code:
-                s.tree.series.sent(used)
+                t.series.sent(used)
             elif code < 0:
                 drop(s, e)
 
         ep.confirm(now, None, done)
-    else:
-        e[_MIDN] = ep.mid
-        ep.flush()
-        if used:
-            s.tree.series.sent(used)

@@ -226,13 +226,18 @@ class Tree:
         if m is not None and (o, i, r) in m:
             return m[o, i, r]
         v = self.inst[o][i].get(r)
+        f = callable(v)
+        if f:
+            # an object's own function in place of a value
+            v = v()
         if o in self.hooks:
-            f = self.hook(_READ, o, i, r)
-            if f:
+            g = self.hook(_READ, o, i, r)
+            if g:
+                f = g
                 kind = self.row(o, r)
                 v = self.call(f, o, i, r, native(kind, v), kind)
-                if m is not None:
-                    m[o, i, r] = v
+        if f and m is not None:
+            m[o, i, r] = v
         return v
 
     def resources(self, o, i, f, arg):

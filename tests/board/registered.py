@@ -19,6 +19,9 @@ try:
         ticks_diff = board.ticks_diff
         urandom = board.urandom
 
+        def gmtime(t):
+            return (1970, 1, 1, 0, 0, t, 3, 1)
+
     sys.modules["uos"] = sys.modules["utime"] = sys.modules["usocket"] = Stub
     sys.modules["uselect"] = select
 except ImportError:

@@ -4,6 +4,7 @@
 # {"id": 1, "error"}. What the client tells by itself is {"event": ...}. Bytes travel as {"hex": "..."}.
 import binascii
 import json
+import os
 import select
 import sys
 
@@ -70,8 +71,11 @@ def files(folder):
             return None
 
     def save(name, data):
-        with open(folder + "/" + name, "wb") as f:
+        # a power cut leaves the old or the new
+        name = folder + "/" + name
+        with open(name + ".new", "wb") as f:
             f.write(data)
+        os.rename(name + ".new", name)
 
     return {"load": load, "save": save}
 

@@ -379,6 +379,13 @@ class Link:
         return [e[0] for e in self.events[since:]]
 
 
+def growth(used):
+    """What a leak adds to a series of heap sizes: the least of its second half less the least of its first.
+    MicroPython's collector takes what looks like a pointer for one, so that one size alone tells little."""
+    n = len(used) // 2
+    return min(used[n:]) - min(used[:n])
+
+
 def refused(fn, *args):
     """The CoAP code of a CoapError that a call raises, None where it raises none."""
     from lwm2m.coap import CoapError

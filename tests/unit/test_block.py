@@ -296,13 +296,13 @@ def test_transfers_are_bounded():
     s = link.server
     link.client.create("/9/1")
     used = []
-    for turn in range(3):
-        for k in range(60):
+    for turn in range(8):
+        for k in range(30):
             s.put("/%d/%d/2" % (9, k), bytes(512), OPAQUE, (BLOCK1, 8 | 5), (QUERY, "pmin=%d" % k))
             s.heard = s.heard[-3:]
         gc.collect()
         used.append(gc.mem_alloc())
-    assert used[2] - used[1] < 2000, used
+    assert growth(used) < 500, used
 
 
 def test_refused_writes_in_blocks():
@@ -344,7 +344,7 @@ def test_streaming():
             gc.collect()
             peak = max(peak, gc.mem_alloc() - start)
     assert total[0] == 100000 and seen == [True] * 195 + [False]
-    assert peak < 8000, peak
+    assert peak < 16000, peak
     # one that is small enough for one message
     total[0] = 0
     assert s.put("/9/0/2", b"small", OPAQUE).code == 0x44 and total[0] == 5

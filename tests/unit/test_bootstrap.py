@@ -155,6 +155,7 @@ def test_refused_writes():
         (GET, "/0/0", None, b"", (_NOT_ALLOWED, 0x81)),
         (GET, "/0/0/0", None, b"", (_NOT_ALLOWED, 0x81)),
         (GET, "/3/0", None, b"", (_NOT_ALLOWED,)),
+        (GET, "/1/0", None, b"", (_NOT_FOUND,)),
         (GET, "/1/9", None, b"", (_NOT_FOUND,)),
         (DELETE, "/0/0", None, b"", (_BAD, _NOT_ALLOWED)),  # the bootstrap server's own account
         (DELETE, "/1/9", None, b"", (_NOT_FOUND,)),

@@ -366,8 +366,8 @@ def test_nothing_leaks():
     link, c = client()
     s = link.server
     used = []
-    for turn in range(4):
-        for k in range(40):
+    for turn in range(8):
+        for k in range(25):
             c.create("/3303/0")
             c.set("/3303/0/5700", float(k))
             s.attributes("/3303/0/5700", "pmin=0", "gt=5")
@@ -381,4 +381,62 @@ def test_nothing_leaks():
             s.heard, s.requests, link.events, link.times, link.past = [], [], [], [], 0
         gc.collect()
         used.append(gc.mem_alloc())
-    assert used[3] - used[1] < 1500, used
+    assert growth(used) < 500, used
+
+
+def test_numbers_of_events():
+    link, c = client()
+    heard = []
+    c.event(lambda name, ssid: heard.append((name, ssid)))
+    names = (
+        "NONE BOOTSTRAP_REG_FAILURE BOOTSTRAP_REG_COMPLETE BOOTSTRAP_TRANSFER_COMPLETE "
+        "REGISTRATION_FAILURE REGISTRATION_COMPLETE REG_TIMEOUT REG_UPDATE_COMPLETE DEREGISTER_FAILURE "
+        "DISCONNECT QUEUE_MODE_RX_OFF ENGINE_SUSPENDED SERVER_DISABLED NETWORK_ERROR REG_UPDATE DEREGISTER"
+    ).split()
+    for n in range(len(names)):
+        c.emit(n, 7)
+    assert heard == [(name, 7) for name in names]
+
+
+def test_presets():
+    from lwm2m.presets import LAN, NBIOT
+
+    for preset in (LAN, NBIOT):
+        link = Link(**preset)
+        s = link.server
+        s.reply = lambda m: None
+        n = len(s.heard)
+        link.client.update()
+        link.until("REG_TIMEOUT", 2000)
+        at = [m.at for m in s.heard[n:] if m.path() == "/rd/7"]
+        first = preset["ack_timeout"]
+        assert len(at) == 1 + preset["max_retransmit"]
+        assert first <= at[1] - at[0] <= first * 1.5
+
+
+def test_asyncio():
+    try:
+        import asyncio
+
+        from lwm2m.aio import run
+    except ImportError:
+        raise Skip("no asyncio")
+    link = Link(start=False)
+    c = link.client
+
+    async def main():
+        c.start()
+        task = asyncio.create_task(run(c, 5))
+        for state in (2, 0):
+            for _ in range(500):
+                link.deliver()
+                if c.stat() == state:
+                    break
+                await asyncio.sleep_ms(2)
+            assert c.stat() == state
+            if state:
+                c.stop()
+        await asyncio.wait_for(task, 2)
+
+    asyncio.run(main())
+    assert link.names()[-1] == "DISCONNECT"

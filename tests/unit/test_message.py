@@ -222,6 +222,16 @@ def test_writer_bounds():
     assert len(w.buf) == 40 and bytes(w.buf[36:]) == bytes(4)
 
 
+def test_the_last_byte():
+    # a byte that comes right behind the window is not written
+    w = Writer(32, 4, 4)
+    w.begin(CON, PUT, 1, b"")
+    w.body(0, 1000)
+    for _ in range(60):
+        w.byte(0xEE)
+    assert w.end() and w.pos == 36 and bytes(w.buf[36:]) == bytes(4)
+
+
 def test_window():
     # whatever the pieces, the window [lo, lo + size) of the whole is what is kept
     whole = bytes(range(60))

@@ -122,7 +122,7 @@ def test_the_window_waits_for_what_is_under_way():
     s = link.server
     s.reply = lambda m: None
     link.client.update()
-    link.run(30)
+    link.run(20)
     assert "QUEUE_MODE_RX_OFF" not in link.names()
     s.reply = s.accept
     link.until("REG_UPDATE_COMPLETE", 60)

@@ -83,6 +83,7 @@ def test_one_of_several():
         t.inst[1000][0][r + 10] = {0: v, 7: v}
         assert encode(text, t, path + "/7") == d
         assert decode(text, t, path + "/7", d) == [(0, r + 10, 7, v)]
+        assert decode(text, t, path + "/0", d) == [(0, r + 10, 0, v)]
         # the whole resource has no text
         assert refused(encode, text, t, path) == 0x86
         assert bad(text, t, path, d)

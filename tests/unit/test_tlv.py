@@ -284,6 +284,8 @@ def test_multiple():
         (0, 12, 5, 1),
         (0, 12, 300, 128),
     ]
+    give(t, "/1000/0/12", {255: 1, 256: 2})
+    assert encode(tlv, t, "/1000/0/12") == unhex("870c 41ff01 61010002")
     give(t, "/1000/0/12", {})
     assert encode(tlv, t, "/1000/0/12") == unhex("800c")
     # one of them by its own path

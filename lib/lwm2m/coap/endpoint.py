@@ -33,7 +33,6 @@ _SLOTS = const(3)
 
 _LIFE = const(247000)  # EXCHANGE_LIFETIME, ms
 _SEPARATE = const(93000)  # how long an acknowledged request waits for its response, ms
-_SMALL = const(128)  # a longer response to a GET or FETCH is made anew for a duplicate
 
 _RESET = const(-1)
 _TIMED_OUT = const(-2)
@@ -199,26 +198,21 @@ class Endpoint:
         w = self.w
         typ = p.typ
         mid = p.mid
-        again = p.code in (1, 5)
         seen = self.seen
         for e in seen:
             if e[0] == mid and ticks_diff(now, e[1]) < _LIFE:
-                if not typ and e[2]:
-                    return self.again(e[2])
-                if typ or not again:
-                    return
-                seen.remove(e)
-                break
+                if not typ:
+                    self.again(e[2])
+                return
+        get = p.code in (1, 5)
         code = self.respond(p, err, typ or _ACK, self.next_mid() if typ else mid, now)
-        e = None
-        if not typ:
-            if not code:
-                w.begin(_ACK, 0, mid, b"")
-            if not again or w.pos - w.head <= _SMALL:
-                e = self.message()
-        if len(seen) >= self.remembered:
-            seen.pop(0)
-        seen.append((mid, now, e))
+        if not code and not typ:
+            w.begin(_ACK, 0, mid, b"")
+        if not code or not get:
+            # what only reads is done anew for a duplicate (RFC 7252 4.5)
+            if len(seen) >= self.remembered:
+                seen.pop(0)
+            seen.append((mid, now, self.message()))
         if code or not typ:
             self.flush()
 

@@ -43,27 +43,27 @@ def discover(s, p, w):
     if r >= 0 and (ri >= 0 or not t.has(o, i, r)):
         raise CoapError(0x85 if ri >= 0 else 0x84)
 
-    def entry(more, o, i=-1, r=-1, ri=-1):
-        path = [o, i, r, ri]
+    def entry(more, *path):
+        path = list(path)
         a = at(s, path)
         for n in range(_FIRST, _FIRST + len(NAMES)):
             v = effective(s, path, n) if path == p.path else a and a[n]
             if v is not None:
                 more += b";%s=%s" % (NAMES[n - _FIRST], str(int(v) if v == int(v) else v).encode())
-        link(w, s.client.rootpath, join(o, i, r, ri), more)
+        link(w, s.client.rootpath, join(*path), more)
 
     def body(w):
         if i < 0:
-            entry(version(t, o), o)
+            entry(version(t, o), o, -1, -1, -1)
         for k in t.instances(o) if i < 0 else (i,):
             if r < 0:
-                entry(b"", o, k)
+                entry(b"", o, k, -1, -1)
             t.find(o)
             for q in range(t.p, t.p + 4 * t.n, 4):
                 x = t.t[q] << 8 | t.t[q + 1]
                 if (r < 0 or r == x) and t.has(o, k, x):
                     v = t.read(o, k, x) if t.t[q + 2] & 8 else None
-                    entry(b"" if v is None else b";dim=%d" % len(v), o, k, x)
+                    entry(b"" if v is None else b";dim=%d" % len(v), o, k, x, -1)
                     if r >= 0 and v and t.level:
                         for y in sorted(v):
                             entry(b"", o, k, x, y)

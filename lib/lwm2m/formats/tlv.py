@@ -37,6 +37,10 @@ def value(w, typ, ident, t, v):
         if struct.unpack(">f", d)[0] != v:
             d = struct.pack(">d", v)
         v = d
+    elif _SIZES[t] and not -0x40000000 <= v < 0x40000000:
+        # an integer that is an object: shifting it would make one after the other
+        d = struct.pack(">q" if v < 0 else ">Q", v)
+        v = d[4:] if t == _OBJLNK or -1 <= v >> 31 <= 0 else d
     elif _SIZES[t]:
         n = 4 if t == _OBJLNK else 1
         while t != _OBJLNK and n < 8 and not -1 <= v >> 8 * n - 1 <= 0:
@@ -56,7 +60,7 @@ def resource(w, o, i, r, t, v):
 
 
 def items(t, v, _, w):
-    for ri in sorted(v):
+    for ri in sorted(v) if len(v) > 1 else v:
         value(w, _ITEM, ri, t, v[ri])
 
 

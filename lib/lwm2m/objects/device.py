@@ -8,7 +8,6 @@ from micropython import const
 from ..port import restart, time
 
 # kinds of functions, as in tree.py
-_READ = const(1)
 _EXEC = const(3)
 _CHANGED = const(8)
 
@@ -18,15 +17,17 @@ def setup(client):
     shift = 0  # what the time that was given differs from the platform's
     t = client.tree
 
-    def clock(path, v):
+    def clock():
         return time() + shift
 
     def set_clock(o, i, r):
         # the time that a server or the application gave goes on from here
         nonlocal shift
-        v = t.inst[o][i].pop(r, None)
-        if v is not None:
+        d = t.inst[o][i]
+        v = d.get(r, clock)
+        if v is not clock:
             shift = v - time()
+            d[r] = clock
 
     def again(wipe):
         # Factory Reset forgets what a bootstrap brought; on a host the client alone starts anew
@@ -44,7 +45,9 @@ def setup(client):
             1: sys.platform.encode(),
             2: b"0",
             3: sys.version.split()[0].encode(),
+            10: lambda: gc.mem_free() >> 10,
             11: {0: 0},
+            13: clock,
             14: b"+00:00",
             15: b"UTC",
             16: b"U",
@@ -53,9 +56,7 @@ def setup(client):
         }
     }
     t.hooks[3] = [
-        (_READ, 0, 13, clock),
         (_CHANGED, 0, 13, set_clock),
-        (_READ, 0, 10, lambda path, v: gc.mem_free() >> 10 if v is None else v),
         (_EXEC, 0, 4, reboot),
         (_EXEC, 0, 5, reboot),
         (_EXEC, 0, 12, lambda path, args: t.put(3, 0, 11, -1, {0: 0})),
