@@ -23,7 +23,6 @@ FEATURES = {
         "formats/text.py",
         "formats/opaque.py",
         "formats/tlv.py",
-        "formats/link.py",
         "coap/__init__.py",
         "coap/endpoint.py",
         "objects/__init__.py",

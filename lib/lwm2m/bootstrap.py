@@ -3,8 +3,7 @@
 from micropython import const
 
 from .coap import CoapError
-from .formats.link import link, version
-from .requests import decode
+from .requests import decode, link, version
 from .session import ON, Session
 from .tree import join
 

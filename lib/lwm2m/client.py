@@ -423,7 +423,7 @@ class Client:
         return v
 
     def links(self, w):
-        from .formats.link import registration
+        from .requests import registration
 
         t = self.tree
         ct = [b"%d" % n for n in (60, 110, 112, 11542, 11543, 11544) if t.level and find(n)]

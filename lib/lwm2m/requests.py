@@ -1,13 +1,14 @@
-# A server's request becomes an operation on the tree, and an answer (Core 1.1.1 6.3)
+# A server's request becomes an operation on the tree, and an answer (Core 1.1.1 6.3); CoRE links (RFC 6690)
 # SPDX-License-Identifier: MIT
 from micropython import const
 
 from .coap import CoapError
 from .formats import find
-from .observe import observe, present, write_attributes
+from .observe import NAMES, at, effective, observe, present, write_attributes
 from .tree import join, native
 
 # kinds of functions, as in tree.py
+_READ = const(1)
 _WRITE = const(2)
 _EXEC = const(3)
 _CREATE = const(4)
@@ -24,6 +25,8 @@ _W = const(0x200)
 _E = const(0x400)
 _MULTI = const(0x800)
 _MANDATORY = const(0x1000)
+
+_FIRST = const(4)  # attributes follow the four ids of their path
 
 
 def serve(s, p, w, now):
@@ -58,11 +61,19 @@ def serve(s, p, w, now):
             raise CoapError(0x84)
     if code == 1:
         if p.accept == _LINK:
-            from .formats.link import discover
-
             return discover(s, p, w)
         s.allow(o, i, 1)
-        return read(s, p, w, row, now)
+        present(t, o, i, r, ri, row)
+        ct = p.accept
+        if ct < 0:
+            ct = s.client.default_format
+        obs = observe(s, p, ct, now) if p.obs >= 0 else -1
+        try:
+            return s.content(p, p.path, obs, ct)
+        except CoapError:
+            if obs > 0:
+                s.observed.pop()
+            raise
     if code == 3 and p.query:
         s.allow(o, i, 1)
         return write_attributes(s, p, row)
@@ -79,22 +90,6 @@ def serve(s, p, w, now):
     return 0x44
 
 
-def read(s, p, w, row, now):
-    present(s.tree, p.path[0], p.path[1], p.path[2], p.path[3], row)
-    ct = p.accept
-    if ct < 0:
-        ct = s.client.default_format
-    obs = -1
-    if p.obs >= 0:
-        obs = observe(s, p, ct, now)
-    try:
-        return s.content(p, p.path, obs, ct)
-    except CoapError:
-        if obs > 0:
-            s.observed.pop()
-        raise
-
-
 def execute(s, p, row):
     o, i, r, ri = p.path
     if not row & _E or ri >= 0:
@@ -104,20 +99,14 @@ def execute(s, p, row):
     s.allow(o, i, 4)
     args = bytes(memoryview(p.d)[p.a : p.b])
     # arguments: digit [= 'text'], by commas (Core 1.1.1 6.3.5)
-    k = 0
-    while args:
-        if not args[k : k + 1].isdigit():
+    rest = args
+    while rest:
+        k = 1
+        if rest[1:3] == b"='":
+            k = rest.find(b"'", 3) + 1
+        if not (k and rest[:1].isdigit() and rest[k : k + 1] in b",") or rest[k:] == b",":
             raise CoapError(0x80)
-        k += 1
-        if args[k : k + 2] == b"='":
-            k = args.find(b"'", k + 2) + 1
-            if not k:
-                raise CoapError(0x80)
-        if k == len(args):
-            break
-        if args[k] != 44:
-            raise CoapError(0x80)
-        k += 1
+        rest = rest[k + 1 :]
     f = s.tree.ask(_EXEC, o, i, r, args)
     if o == 1:
         s.client.control(i, r)
@@ -137,16 +126,16 @@ def decode(s, p, o, i, r, ri, replace):
         raise CoapError(0x8F)
     out = []
 
+    keep = not replace or p.path[3] >= 0
+
     def emit(i, r, ri, v):
-        if ri < 0:
-            if v == {} and not replace:
-                v = dict(t.get(o, i, r) or {})
+        if ri < 0 and v != {}:
             out.append([i, r, v])
             return
-        if not out or out[-1][0] != i or out[-1][1] != r:
-            old = None if replace and p.path[3] < 0 else t.get(o, i, r)
-            out.append([i, r, dict(old or {})])
-        out[-1][2][ri] = v
+        if not out or out[-1][:2] != [i, r]:
+            out.append([i, r, dict(keep and t.get(o, i, r) or {})])
+        if ri >= 0:
+            out[-1][2][ri] = v
 
     try:
         fmt.decode(p.d, p.a, p.b, t, o, i, r, ri, emit)
@@ -171,9 +160,12 @@ def write(s, p, o, i, r, ri, replace):
     apply(s, o, new)
     if replace and r < 0:
         # what the new instance does not have goes; what it must have stays (Core 1.1.1 6.3.3)
-        for k in list(t.inst[o][i]):
-            if t.row(o, k) & (_W | _MANDATORY) == _W and not [x for x in new if x[1] == k]:
-                t.put(o, i, k, -1, None)
+        gone = set(t.inst[o][i])
+        for x in new:
+            gone.discard(x[1])
+        for r in gone:
+            if t.row(o, r) & (_W | _MANDATORY) == _W:
+                t.put(o, i, r, -1, None)
 
 
 def check(s, o, new, access):
@@ -230,8 +222,8 @@ def create(s, p, w):
     for _, r, v in new:
         if r >= 0:
             d[r] = v
-    for k in range(t.n if t.find(o) >= 0 else 0):
-        q = t.p + 4 * k
+    t.find(o)
+    for q in range(t.p, t.p + 4 * t.n, 4):
         # a mandatory resource that only a server could give must be given
         if t.t[q + 2] & 0x13 == 0x13 and t.t[q] << 8 | t.t[q + 1] not in d:
             raise CoapError(0x80)
@@ -245,8 +237,8 @@ def create(s, p, w):
         s.client.access.created(s, o, i)
     for x in s.client.root:
         w.opt(8, x)
-    for x in join(o, i)[1:].split("/"):
-        w.opt(8, x.encode())
+    for x in o, i:
+        w.opt(8, b"%d" % x)
     return 0x41
 
 
@@ -266,3 +258,80 @@ def delete(s, p, row):
     t.ask(_DELETE, o, i, -1, None)
     t.delete(o, i)
     return 0x42
+
+
+def link(w, root, path, more=b""):
+    """Put a link, by commas; `root` is the alternate path (b"" is none), `more` the attributes."""
+    if w.at:
+        w.byte(44)
+    w.put(b"<" + root + path.encode() + b">" + more)
+
+
+def version(t, o):
+    """The attribute with the version of object `o` that belongs to the registered one."""
+    t.find(o)
+    v = t.t[t.p - 4 + t.level]
+    return b"" if v == 0x10 else b";ver=%d.%d" % (v >> 4, v & 15)
+
+
+def registration(w, t, root, formats):
+    """Put what a registration shows (Core 1.1.1 6.2.1): the objects and instances of tree `t`; `formats`
+    is what the `ct` attribute is to say (b"" is nothing)."""
+    if root or formats:
+        w.put(b"<" + (root or b"/") + b'>;rt="oma.lwm2m"' + formats)
+    for o in sorted(t.inst):
+        if o:
+            v = version(t, o)
+            if v or not t.inst[o]:
+                link(w, root, join(o), v)
+            for i in t.instances(o):
+                link(w, root, join(o, i))
+
+
+def discover(s, p, w):
+    # Core 1.1.1 6.3.2: the path and what is under it, with the attributes that this server gave; the path
+    # itself with those that it inherits
+    o, i, r, ri = p.path
+    t = s.tree
+    if ri >= 0:
+        raise CoapError(0x85)
+
+    def entry(more, *path):
+        path = list(path)
+        a = at(s, path)
+        for n in range(_FIRST, _FIRST + len(NAMES)):
+            v = effective(s, path, n) if path == p.path else a and a[n]
+            if v is not None:
+                more += b";%s=%s" % (NAMES[n - _FIRST], str(int(v) if v == int(v) else v).encode())
+        link(w, s.client.rootpath, join(*path), more)
+
+    def body(w):
+        if i < 0:
+            entry(version(t, o), o, -1, -1, -1)
+        for k in t.instances(o) if i < 0 else (i,):
+            if r < 0:
+                entry(b"", o, k, -1, -1)
+            t.find(o)
+            for q in range(t.p, t.p + 4 * t.n, 4):
+                x = t.t[q] << 8 | t.t[q + 1]
+                a = t.t[q + 2]
+                # a resource is there by its value, or by a function that reads or executes it
+                if (
+                    (r < 0 or r == x)
+                    and t.shown(o, a)
+                    and (
+                        t.get(o, k, x) is not None
+                        or t.hook(_READ, o, k, x)
+                        or (a & 4 and (o == 1 or t.hook(_EXEC, o, k, x)))
+                    )
+                ):
+                    v = t.read(o, k, x) if a & 8 else None
+                    entry(b"" if v is None else b";dim=%d" % len(v), o, k, x, -1)
+                    if r >= 0 and v and t.level:
+                        for y in sorted(v):
+                            entry(b"", o, k, x, y)
+
+    s.ep.content(p.b2, p.b1, -1, _LINK, body)
+    if not w.at:
+        raise CoapError(0x84)
+    return 0x45

@@ -7,6 +7,7 @@ from .dtls import secured
 
 # states of the session, as in session.py
 _ON = const(2)
+_LEAVING = const(3)
 _CONNECTING = const(6)
 
 # and of DTLS
@@ -54,6 +55,8 @@ class Channel:
             if s.state == _ON:
                 # the server ended the session: begin another
                 s.start()
+            elif s.state == _LEAVING:
+                s.gone(0, None)
             else:
                 s.emit(19)
                 s.fail(4)

@@ -128,6 +128,7 @@ class Tree:
         """Look object `o` up in the tables; its flags (1 multiple, 2 mandatory), or -1."""
         if o != self.o:
             self.o = None
+            self.n = 0
             for t in self.tables:
                 p = 8
                 while p < len(t) and o != self.o:
@@ -139,11 +140,6 @@ class Tree:
                         self.n = n
                     p += 8 + 4 * n
         return -1 if o != self.o else self.t[self.p - 6]
-
-    def version(self, o):
-        """The version of object `o` that belongs to the registered one, as 0x11 for 1.1."""
-        self.find(o)
-        return self.t[self.p - 4 + self.level]
 
     def row(self, o, r):
         """Access << 8 | type of a resource, or 0 where the object has none such."""
@@ -163,15 +159,6 @@ class Tree:
             else:
                 hi = m
         return 0
-
-    def has(self, o, i, r):
-        """True where an instance has a resource: a value, or a function that reads or executes it."""
-        row = self.row(o, r)
-        if not self.shown(o, row >> 8) or not row:
-            return False
-        if self.inst[o][i].get(r) is not None or self.hook(_READ, o, i, r):
-            return True
-        return row & 0x400 and (o == 1 or self.hook(_EXEC, o, i, r))
 
     def shown(self, o, access):
         return access >> 5 <= self.level or o not in (1, 5)

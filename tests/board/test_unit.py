@@ -45,10 +45,22 @@ sys.path.append("/remote")
 import link
 """
 
+# The board's floats have 32 bits, and it has no threads: what tests of 64-bit values and of threads say says nothing.
+NOT_HERE = (
+    "test_cbor.test_examples_of_the_rfc",
+    "test_cbor.test_other_forms_of_the_same_value",
+    "test_cbor.test_values",
+    "test_quectel_pdp",
+    "test_senml.test_times",
+    "test_tlv.test_floats",
+)
+
 RUN = """
-def run(name):
+def run(name, not_here):
     passed = failed = skipped = 0
     try:
+        if name in not_here:
+            raise link.Skip("not on this board")
         module = __import__(name)
     except link.Skip as e:
         print("skip", name, e)
@@ -57,6 +69,9 @@ def run(name):
     for f in sorted(dir(module)):
         if f.startswith("test_"):
             gc.collect()
+            if name + "." + f in not_here:
+                skipped += 1
+                continue
             try:
                 getattr(module, f)()
                 passed += 1
@@ -103,7 +118,7 @@ def board(request, image, compiled, tmp_path_factory):
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("name", MODULES)
 def test_unit(board, name):
-    out = board.exec(f"run({name!r})", timeout=120)
+    out = board.exec(f"run({name!r}, {NOT_HERE!r})", timeout=120)
     found = re.search(r"^(\d+) passed, (\d+) failed", out, re.M)
     assert found and found[2] == "0", out
     if found[1] == "0":

@@ -211,6 +211,9 @@ def test_inconsistent():
         lambda b: b.put(
             "/0/1", tlv(0, "coap://server") + tlv(1, 0) + tlv(2, 0) + tlv(10, 101), TLV
         ),  # no key
+        lambda b: b.put(
+            "/0/1", security("coap://server", 101) + tlv(2, 0) + tlv(5, b"0123"), TLV
+        ),  # a key of nobody
     ):
         link, b = factory()
         link.client.set("/3/0/14", "+01:00")

@@ -3,7 +3,7 @@
 from codec import encode, tree
 from link import *
 from lwm2m.coap import Writer
-from lwm2m.formats import link as links
+from lwm2m import requests as links
 from lwm2m.model_ipso import TABLE as IPSO
 from lwm2m.model_standard import TABLE as STANDARD
 

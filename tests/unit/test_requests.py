@@ -368,6 +368,7 @@ def test_execute():
         b",",
         b"0,",
         b"10",
+        b"0x1",
         b"0=abc",
         b"0='abc",
         b"0='a'b",

@@ -544,3 +544,60 @@ def test_idle_polls_allocate_nothing():
     finally:
         gc.enable()
     assert after == before, after - before
+
+
+def prioritized():
+    """Two servers, `other` before `server`; the link is not started yet."""
+    link = Link(start=False, version="1.1")
+    link.account(1, "coap://other", 2)
+    link.client.set("/1/0/13", 20)
+    link.client.set("/1/1/13", 10)
+    return link, link.server, link.peer("other")
+
+
+def test_priorities():
+    link, a, b = prioritized()
+    b.reply = lambda m: build(ACK, 0, m.mid)
+    link.client.start()
+    link.run(10)
+    # the first is still at it
+    assert len(b.requests) == 1 and not a.heard
+    m = b.requests[0]
+    b.raw(build(NON, 0x41, 0x77, m.token, [(LOCATION, "rd"), (LOCATION, "7")]))
+    link.run(1)
+    assert len(a.requests) == 1 and link.names().count("REGISTRATION_COMPLETE") == 2
+    # the delay of the first registration (1/x/14)
+    link, a, b = prioritized()
+    link.client.set("/1/1/14", 30)
+    link.client.start()
+    link.run(29)
+    assert not a.heard and not b.heard
+    link.run(5)
+    assert a.requests and b.requests
+
+
+def test_a_failure_blocks_the_others():
+    for blocks in (True, False):
+        link, a, b = prioritized()
+        link.client.set("/1/1/15", blocks)
+        b.reply = refusing(0x83)
+        link.client.start()
+        link.run(1200)
+        assert bool(a.requests) != blocks, (blocks, link.events)
+
+
+def test_other_values_need_no_update():
+    link = Link()
+    s = link.server
+    n = len(s.requests)
+    for path, v in (("/1/0/2", b"5"), ("/1/0/3", b"60"), ("/1/0/5", b"9"), ("/1/0/6", b"0")):
+        assert s.put(path, v).code == 0x44
+    link.run(30)
+    assert len(s.requests) == n
+
+
+def test_a_secure_address_without_security():
+    link = Link(uri="coaps://server", start=False)
+    link.client.start()
+    link.run(2)
+    assert not link.server.heard and "CONNECT_FAILURE" in link.names()

@@ -291,6 +291,7 @@ def test_multiple():
     # one of them by its own path
     assert decode(tlv, t, "/1000/0/12/5", unhex("410507")) == [(0, 12, 5, 7)]
     assert bad(tlv, t, "/1000/0/12/5", unhex("410607"))
+    assert bad(tlv, t, "/1000/0/12/0", unhex("410607"))
     # all of them without the resource around them
     assert [x for x in decode(tlv, t, "/1000/0/12", unhex("410001 410102")) if x[2] >= 0] == [
         (0, 12, 0, 1),
