@@ -281,9 +281,7 @@ def build(
     command += [f"BUILD={kept}", f"FROZEN_MANIFEST={manifest}"]
     with _locked(f"build-{name}"):
         with _locked("mpy-cross"):
-            _run(
-                ["make", jobs, "-C", str(tree / "mpy-cross")], ROOT, kept / "mpy-cross.log"
-            )
+            _run(["make", jobs, "-C", str(tree / "mpy-cross")], ROOT, kept / "mpy-cross.log")
         if board.port == "qemu":
             _fresh_heap(kept, heap)
         # makemanifest looks at times alone, and would keep what another profile or option froze.

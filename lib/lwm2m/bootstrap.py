@@ -61,8 +61,9 @@ class Bootstrap(Session):
 
     def keep(self, o):
         if o not in self.saved:
-            insts = self.tree.inst[o]
-            self.saved[o] = {i: dict(insts[i]) for i in insts}
+            self.saved[o] = saved = {}
+            for i, d in self.tree.inst[o].items():
+                saved[i] = dict(d)
 
     def work(self, now, sec):
         if self.client.listening or self.saved is None:

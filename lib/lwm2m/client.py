@@ -41,10 +41,13 @@ def teller(kind):
         o, i, r, ri = split(path)
         if kind == _CREATE:
             self.tree.inst.setdefault(o, {})
-        h = [x for x in self.tree.hooks.get(o, ()) if x[:3] != (kind, i, r)]
+        h = self.tree.hooks.setdefault(o, [])
+        for x in h:
+            if x[:3] == (kind, i, r):
+                h.remove(x)
+                break
         if fn:
             h.insert(0, (kind, i, r, fn))
-        self.tree.hooks[o] = h
 
     return tell
 
@@ -250,12 +253,12 @@ class Client:
 
     def observations(self):
         """[(path, ssid, pmin, pmax), ...] of what servers observe."""
-        return [
-            (join(*e[1:5]), s.ssid, e[12], e[13])
-            for s in self.sessions
-            for g in (s,) + s.groups
-            for e in g.observed
-        ]
+        out = []
+        for s in self.sessions:
+            for g in (s,) + s.groups:
+                for e in g.observed:
+                    out.append((join(*e[1:5]), s.ssid, e[12], e[13]))
+        return out
 
     def event(self, fn):
         """fn(name, ssid) hears of events, by the names of Zephyr's client."""
@@ -303,19 +306,18 @@ class Client:
                 return i
         return -1
 
-    def drop(self, keep):
-        for s in self.sessions:
-            if s is not keep:
-                s.close()
-
     def register(self, old):
         # a bootstrap server that keeps its account may write again by itself
         if old and not (old.ep and old.sec == self.bootstrap_account()):
             old = None
-        self.drop(old)
+        for s in self.sessions:
+            if s is not old:
+                s.close()
         self.triggered = False
         self.listening = bool(old)
-        self.sessions = [Session(self, k, i) for p, i, k in self.servers()]
+        self.sessions = []
+        for p, i, k in self.servers():
+            self.sessions.append(Session(self, k, i))
         if old:
             self.sessions.append(old)
         self.turn()
@@ -333,7 +335,8 @@ class Client:
 
         self.triggered = bool(old)
         self.listening = False
-        self.drop(None)
+        for s in self.sessions:
+            s.close()
         s = Bootstrap(self, self.bootstrap_account())
         self.sessions = [s]
         s.start(0 if old else self.tree.get(0, s.sec, 11) or 0)
@@ -370,8 +373,8 @@ class Client:
         """Stand still: no timer runs, no datagram is taken, until resume()."""
         self.suspended = True
         for s in self.sessions:
-            if s.location:
-                s.store()
+            if s.tls and s.location:
+                s.sock.save()
         self.emit(11, 0)
 
     def resume(self):
@@ -426,7 +429,10 @@ class Client:
         from .requests import registration
 
         t = self.tree
-        ct = [b"%d" % n for n in (60, 110, 112, 11542, 11543, 11544) if t.level and find(n)]
+        ct = []
+        for n in (60, 110, 112, 11542, 11543, 11544) if t.level else ():
+            if find(n):
+                ct.append(b"%d" % n)
         registration(w, t, self.rootpath, b';ct="%s"' % b" ".join(ct) if len(ct) > 1 else b"")
 
     def level(self):
@@ -515,10 +521,11 @@ class Client:
 def address(uri, secure=False):
     """(secure, host, port) of "coap(s)://host[:port]" or "host[:port]"; ValueError where it is none."""
     s = uri
-    for scheme in ("coap://", "coaps://"):
-        if uri.startswith(scheme):
-            secure = scheme == "coaps://"
-            s = uri[len(scheme) :]
+    if "://" in s:
+        scheme, s = s.split("://", 1)
+        secure = scheme == "coaps"
+        if not secure and scheme != "coap":
+            s = ""
     s = s.split("/")[0]
     p = 5684 if secure else 5683
     k = s.rfind(":")

@@ -5,4 +5,10 @@
 LAN = {"ack_timeout": 1000, "max_retransmit": 3, "update_early": 10}
 
 # NB-IoT and LTE-M with extended coverage: round trips of ten seconds, few retransmissions
-NBIOT = {"ack_timeout": 15000, "random_factor": 1500, "max_retransmit": 3, "update_early": 30, "szx": 4}
+NBIOT = {
+    "ack_timeout": 15000,
+    "random_factor": 1500,
+    "max_retransmit": 3,
+    "update_early": 30,
+    "szx": 4,
+}

@@ -143,12 +143,12 @@ class Lwm2m:
         if self.stat() in (1, 2):
             return 0
         t = c.tree
-        for sid in t.inst[0]:
+        for sid, account in t.inst[0].items():
             if sid:
                 d = t.inst[1].setdefault(
                     sid, {1: 86400, 2: 86400, 3: 86400, 5: 86400, 6: True, 7: b"U"}
                 )
-                d[0] = t.inst[0][sid][10]
+                d[0] = account[10]
         c.endpoint = self.name if self.mode == 1 else None
         try:
             from .port import pdp
@@ -207,9 +207,11 @@ class Lwm2m:
 
     def report(self, n, code, *fields):
         if self.urc and self.call:
-            s = ",".join([str(x) if isinstance(x, int) else '"%s"' % x for x in fields])
+            s = ""
+            for x in fields:
+                s += (",%d" if isinstance(x, int) else ',"%s"') % x
             try:
-                self.call([n, code, "+QLWURC: " + s])
+                self.call([n, code, "+QLWURC: " + s[1:]])
             except Exception as e:
                 sys.print_exception(e)
 

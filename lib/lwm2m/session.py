@@ -1,7 +1,5 @@
 # One server: connect, register, update, de-register, and what to do when that fails (Core 1.1.1 6.2)
 # SPDX-License-Identifier: MIT
-from sys import print_exception
-
 from micropython import const
 
 from .coap.endpoint import Endpoint
@@ -97,20 +95,9 @@ class Session:
         """The application's function for an opaque resource that is written, if it takes it as it comes."""
         o, i, r, ri = p.path
         f = self.tree.hook(_STREAM, o, i, r) if r >= 0 and p.code == 3 and p.ct == 42 else None
-        if not f:
-            return None
-        self.allow(o, i, 2)
-
-        def take(offset, data, more):
-            try:
-                return f(offset, data, more)
-            except CoapError as e:
-                return e.args[0]
-            except Exception as e:
-                print_exception(e)
-                return 0xA0
-
-        return take
+        if f:
+            self.allow(o, i, 2)
+        return f
 
     def allow(self, o, i, op):
         if self.client.access:
@@ -244,13 +231,10 @@ class Session:
         if c.update_period:
             t = min(t, max(c.update_period, 15))
         self.at = sec + min(t, _FAR)
-        self.store()
-        self.emit(event)
-        c.turn()
-
-    def store(self):
         if self.tls:
             self.sock.save()
+        self.emit(event)
+        c.turn()
 
     def update(self, now):
         c = self.client
@@ -305,7 +289,8 @@ class Session:
     def gone(self, code, p):
         self.location = self.groups = ()
         self.observed = []
-        self.store()
+        if self.tls:
+            self.sock.save()
         self.close()
         if self.disabled:
             self.emit(12)

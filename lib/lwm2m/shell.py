@@ -201,7 +201,9 @@ class Shell:
     def line(self, path, o, i, r, t, v):
         for ri in sorted(v) if isinstance(v, dict) else (-1,):
             x = v if ri < 0 else v[ri]
-            print(join(o, i, r, ri)[1:], ":", "OPAQUE(%d)" % len(x) if t == _OPAQUE else text(t, x))
+            print(
+                join(o, i, r, ri)[1:], ":", "OPAQUE(%d)" % len(x) if t == _OPAQUE else text(t, x)
+            )
 
     def ls(self, path="/"):
         o, i, r, ri = split(path)

@@ -12,7 +12,8 @@ _V = const(19)
 _HQMAX = const(13)
 
 _SENML = (110, 112)  # the formats that have times
-_VALUES = const(10)  # of a resource, where `hqmax` does not say; the oldest go first, and are counted
+# values of a resource, where `hqmax` does not say; the oldest go first, and are counted
+_VALUES = const(10)
 _RINGS = const(8)
 
 
@@ -38,4 +39,3 @@ def hold(s):
                 one(n, o, i, r, 0, t.read(o, i, r))
     if x.rings:
         t.series = x
-

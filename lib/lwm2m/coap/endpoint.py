@@ -31,6 +31,7 @@ _TOTAL = const(7)  # 0 as long as it fits into one message
 # incoming transfers in blocks (RFC 7959 2.5): [key, bytes or function, offset of the next block]
 _SLOTS = const(3)
 
+_SEEN = const(8)  # messages kept to know a duplicate by
 _LIFE = const(247000)  # EXCHANGE_LIFETIME, ms
 _SEPARATE = const(93000)  # how long an acknowledged request waits for its response, ms
 
@@ -52,7 +53,6 @@ class Endpoint:
     max_retransmit = 4
     nstart = 1
     szx = 5  # the block size is 16 << szx
-    remembered = 8
 
     def __init__(self, channel, w, p, owner):
         self.channel = channel
@@ -210,7 +210,7 @@ class Endpoint:
             w.begin(_ACK, 0, mid, b"")
         if not code or not get:
             # what only reads is done anew for a duplicate (RFC 7252 4.5)
-            if len(seen) >= self.remembered:
+            if len(seen) >= _SEEN:
                 seen.pop(0)
             seen.append((mid, now, self.message()))
         if code or not typ:
