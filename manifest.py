@@ -31,7 +31,7 @@ FEATURES = {
     ),
     "dtls": (
         "secure.py",
-        "secure.py",
+        "resume.py",
         "dtls/__init__.py",
         "dtls/record.py",
         "dtls/handshake.py",
@@ -42,7 +42,7 @@ FEATURES = {
     "composite": ("composite.py",),
     "send": ("send.py",),
     "queue": ("queue.py",),
-    "storage": ("resume.py", "storage.py"),
+    "storage": ("storage.py",),
     "objects": (
         "model_standard.py",
         "objects/access.py",

@@ -77,7 +77,6 @@ class Bootstrap(Session):
         t = self.tree
         o, i, r, ri = self.path = p.path
         code = p.code
-        t.memo = None
         if code == 2 and p.name == b"bs":
             return self.finish()
         if p.name or (o >= 0 and o not in t.inst):

@@ -294,9 +294,10 @@ class Client:
         t = self.tree
         out = []
         for i in t.inst[1]:
+            ssid = t.get(1, i, 0)
+            p = t.get(1, i, 13)
             for k, d in t.inst[0].items():
-                if d.get(0) and not d.get(1) and d.get(10) and d.get(10) == t.get(1, i, 0):
-                    p = t.get(1, i, 13)
+                if ssid and d.get(10) == ssid and d.get(0) and not d.get(1):
                     out.append((-1 if p is None else p, i, k))
         return sorted(out)
 

@@ -46,7 +46,10 @@ def write_attributes(s, p, row):
     """Write-Attributes (Core 1.1.1 6.3.4): all of the query, or nothing."""
     path = p.path
     r = path[2]
-    old = at(s, path)
+    old = None
+    for a in s.attributes:
+        if a[:_FIRST] == path:
+            old = a
     new = list(old) if old else path[:] + [None] * (_SIZE - _FIRST)
     parse(s, p.query, new, r, row)
     gt, lt, st = new[_GT:_EPMIN]
@@ -97,17 +100,9 @@ def retime(s):
             timing(g, e)
 
 
-def at(s, path):
-    for a in s.attributes:
-        if a[:_FIRST] == path:
-            return a
-    return None
-
-
-def effective(s, path, n):
-    """Attribute number `n` in force at a path: that of the nearest level."""
+def effective(s, path, n, depth):
+    """Attribute number `n` in force at a path: that of the nearest level, if it has more than `depth` ids."""
     v = None
-    depth = -1
     for a in s.attributes:
         d = 0
         while d < 4 and a[d] == path[d] and a[d] >= 0:
@@ -123,7 +118,7 @@ def timing(s, e):
     for n in range(_FIRST, _SIZE):
         v[n] = e[_OWN] and e[_OWN][n]
         if v[n] is None:
-            v[n] = effective(s, e[_O:_CT], n)
+            v[n] = effective(s, e[_O:_CT], n, -1)
     for n in (0, 1):
         # the server's defaults, 1/x/2 and 1/x/3
         x = v[_FIRST + n]

@@ -52,38 +52,39 @@ class Lwm2m:
         """Set up: see the table of QuecPython's page; a list of one element clears that server."""
         if not isinstance(values, (list, tuple)) or not isinstance(kind, int):
             return -1
-        try:
-            if kind == 1:
-                return self.security(*values)
-            if kind == 2:
-                return self.server(*values)
-            if kind == 9:
-                self.__init__(*values)
-                return 0
-            if kind == 7:
-                download, update = values
-                integer(download, 0, 1)
-                integer(update, 0, 1)
-                self.fota = values
-                return 0
-            if kind not in (4, 5, 15):
-                return -2
-            (v,) = values
-            if kind == 4:
-                integer(v, 0, 255)
-                if v not in (1, 3):
+        with self.client:
+            try:
+                if kind == 1:
+                    return self.security(*values)
+                if kind == 2:
+                    return self.server(*values)
+                if kind == 9:
+                    self.__init__(*values)
+                    return 0
+                if kind == 7:
+                    download, update = values
+                    integer(download, 0, 1)
+                    integer(update, 0, 1)
+                    self.fota = values
+                    return 0
+                if kind not in (4, 5, 15):
                     return -2
-                self.mode = v
-            elif kind == 5:
-                integer(v, 0, 1)
-                self.urc = v
-            elif isinstance(v, str) and 0 < len(v) <= 64:
-                self.name = v
-            else:
+                (v,) = values
+                if kind == 4:
+                    integer(v, 0, 255)
+                    if v not in (1, 3):
+                        return -2
+                    self.mode = v
+                elif kind == 5:
+                    integer(v, 0, 1)
+                    self.urc = v
+                elif isinstance(v, str) and 0 < len(v) <= 64:
+                    self.name = v
+                else:
+                    return -1
+                return 0
+            except (AttributeError, TypeError, ValueError):
                 return -1
-            return 0
-        except (AttributeError, TypeError, ValueError):
-            return -1
 
     def security(self, sid, ssid=None, uri=None, bootstrap=None, mode=None, identity="", key=""):
         integer(sid, 0, 3)

@@ -4,7 +4,7 @@ from micropython import const
 
 from .coap import CoapError
 from .formats import find
-from .observe import NAMES, at, effective, observe, present, write_attributes
+from .observe import NAMES, effective, observe, present, write_attributes
 from .tree import join, native
 
 # kinds of functions, as in tree.py
@@ -298,9 +298,9 @@ def discover(s, p, w):
 
     def entry(more, *path):
         path = list(path)
-        a = at(s, path)
+        depth = -1 if path == p.path else 3 - path.count(-1)
         for n in range(_FIRST, _FIRST + len(NAMES)):
-            v = effective(s, path, n) if path == p.path else a and a[n]
+            v = effective(s, path, n, depth)
             if v is not None:
                 more += b";%s=%s" % (NAMES[n - _FIRST], str(int(v) if v == int(v) else v).encode())
         link(w, s.client.rootpath, join(*path), more)

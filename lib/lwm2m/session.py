@@ -46,7 +46,7 @@ class Session:
         self.tree = t = client.tree
         self.sec = sec
         self.srv = srv
-        self.ssid = t.get(1, srv, 0) or t.get(0, sec, 10) or 0
+        self.ssid = t.get(0, sec, 10) or 0
         self.observed = []
         self.attributes = []
         self.sends = []
@@ -121,7 +121,7 @@ class Session:
             self.tree.reader = self.ssid
             self.format.encode(w, self.tree, o, i, r, ri)
         finally:
-            self.tree.reader = None
+            self.tree.reader = self.tree.memo = None
 
     def snapshot(self, first):
         t = self.tree

@@ -24,6 +24,8 @@ NAME = re.compile(r"test_int(11)?_(\d+)_")
 CASES = {
     "1.0": {
         0: "Client Initiated Bootstrap",
+        1: "Client Initiated Bootstrap Full (PSK)",
+        2: "Client Initiated Bootstrap Full (Cert)",
         101: "Initial Registration",
         102: "Registration Update",
         103: "Deregistration",
@@ -42,6 +44,7 @@ CASES = {
         301: "Observation and Notification of parameter values",
         302: "Cancel Observations using Reset Operation",
         303: "Cancel observations using Observe with Cancel parameter",
+        401: "UDP Channel Security - Pre-shared Key Mode",
         551: "Server Object: Access Check to the Resources",
         555: "Server Object: Check of the Disable (De-Registration) capability",
         556: "Server Object: Check of the Update Registration capability",

@@ -92,18 +92,26 @@ class Endpoint:
         w.buf[w.head : p] = data
         self.flush()
 
-    def message(self):
-        w = self.w
-        return bytes(memoryview(w.buf)[w.head : w.pos])
-
     def confirm(self, now, token, done, req=None):
         """Send the confirmable message in the buffer, again and again until it is answered.
 
         `done(code, packet)` gets the code of the response, 0 for the acknowledgement of a response or
         notification, -1 for a reset, -2 when no answer came."""
         t = self.ack_timeout
+        w = self.w
         t += urandom(1)[0] * (t * (self.random_factor - 1000) // 1000) // 255
-        self.out.append([self.mid, token, self.message(), ticks_add(now, t), t, 0, done, req])
+        self.out.append(
+            [
+                self.mid,
+                token,
+                bytes(memoryview(w.buf)[w.head : w.pos]),
+                ticks_add(now, t),
+                t,
+                0,
+                done,
+                req,
+            ]
+        )
         self.flush()
 
     def request(self, now, code, path, query, ct, body, done):
@@ -147,15 +155,35 @@ class Endpoint:
             return
         code = p.code
         typ = p.typ
+        mid = p.mid
         if err == 1 or (typ < _ACK and not code):
             # one that can't be read, or an empty one (RFC 7252 4.2, 4.3): a confirmable one is rejected
             if not typ:
-                self.empty(_RST, p.mid)
-        elif not code or code >= 64:
-            self.answered(p, err, now)
-        elif typ < _ACK and not (err and typ):
+                self.empty(_RST, mid)
+            return
+        if not code or code >= 64:
+            return self.answered(p, err, now)
+        if typ > _NON or (err and typ):
             # a non-confirmable request with an unknown critical option is passed over (5.4.1)
-            self.requested(p, err, now)
+            return
+        seen = self.seen
+        for e in seen:
+            if e[0] == mid and ticks_diff(now, e[1]) < _LIFE:
+                if not typ:
+                    self.again(e[2])
+                return
+        get = code in (1, 5)
+        code = self.respond(p, err, typ or _ACK, self.next_mid() if typ else mid, now)
+        w = self.w
+        if not code and not typ:
+            w.begin(_ACK, 0, mid, b"")
+        if not code or not get:
+            # what only reads is done anew for a duplicate (RFC 7252 4.5)
+            if len(seen) >= _SEEN:
+                seen.pop(0)
+            seen.append((mid, now, bytes(memoryview(w.buf)[w.head : w.pos])))
+        if code or not typ:
+            self.flush()
 
     def answered(self, p, err, now):
         # an acknowledgement, a reset or a response: what it ends
@@ -193,28 +221,6 @@ class Endpoint:
             self.empty(_ACK if p.token[:2] == self.salt else _RST, mid)
         elif typ == _RST:
             self.owner.rejected(mid)
-
-    def requested(self, p, err, now):
-        w = self.w
-        typ = p.typ
-        mid = p.mid
-        seen = self.seen
-        for e in seen:
-            if e[0] == mid and ticks_diff(now, e[1]) < _LIFE:
-                if not typ:
-                    self.again(e[2])
-                return
-        get = p.code in (1, 5)
-        code = self.respond(p, err, typ or _ACK, self.next_mid() if typ else mid, now)
-        if not code and not typ:
-            w.begin(_ACK, 0, mid, b"")
-        if not code or not get:
-            # what only reads is done anew for a duplicate (RFC 7252 4.5)
-            if len(seen) >= _SEEN:
-                seen.pop(0)
-            seen.append((mid, now, self.message()))
-        if code or not typ:
-            self.flush()
 
     def respond(self, p, err, typ, mid, now):
         """Write the response to the request `p`: the one place where a refusal is answered."""

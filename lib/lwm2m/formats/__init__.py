@@ -4,27 +4,26 @@
 # A format has encode(writer, tree, o, i, r, ri), which puts what stands at a path (-1 where it ends), and
 # decode(data, start, end, tree, o, i, r, ri, emit), which calls emit(i, r, ri, value) for each value, with
 # None for a resource that the tables do not have; malformed data raises CoapError, ValueError or IndexError.
+# fmt: off
 _FILES = (
-    (0, "text"),
-    (42, "opaque"),
-    (60, "cbor"),
-    (110, "senml_json"),
-    (112, "senml_cbor"),
-    (1541, "text"),
-    (1542, "tlv"),
-    (1543, "json"),
-    (11542, "tlv"),
-    (11543, "json"),
-    (11544, "lwm2m_cbor"),
+    0, "text",
+    42, "opaque",
+    60, "cbor",
+    110, "senml_json",
+    112, "senml_cbor",
+    1541, "text",
+    1542, "tlv",
+    1543, "json",
+    11542, "tlv",
+    11543, "json",
+    11544, "lwm2m_cbor",
 )
+# fmt: on
 
 
 def find(ct):
     """The module of content format `ct`, or None."""
-    for n, name in _FILES:
-        if n == ct:
-            try:
-                return __import__(name, globals(), None, ("encode",), 1)
-            except ImportError:
-                return None
-    return None
+    try:
+        return __import__(_FILES[_FILES.index(ct) + 1], globals(), None, ("encode",), 1)
+    except (ImportError, ValueError):
+        return None

@@ -32,24 +32,26 @@ def head(w, typ, ident, n):
 
 
 def value(w, typ, ident, t, v):
+    n = 0
     if t == _FLOAT:
         d = struct.pack(">f", v)
         if struct.unpack(">f", d)[0] != v:
             d = struct.pack(">d", v)
         v = d
-    elif _SIZES[t] and not -0x40000000 <= v < 0x40000000:
-        # an integer that is an object: shifting it would make one after the other
-        d = struct.pack(">q" if v < 0 else ">Q", v)
-        v = d[4:] if t == _OBJLNK or -1 <= v >> 31 <= 0 else d
     elif _SIZES[t]:
-        n = 4 if t == _OBJLNK else 1
-        while t != _OBJLNK and n < 8 and not -1 <= v >> 8 * n - 1 <= 0:
-            n *= 2
-        head(w, typ, ident, n)
+        if -0x40000000 <= v < 0x40000000:
+            n = 4 if t == _OBJLNK else 1
+            while t != _OBJLNK and n < 8 and not -1 <= v >> 8 * n - 1 <= 0:
+                n *= 2
+        else:
+            # an integer that is an object: shifting it would make one after the other
+            d = struct.pack(">q" if v < 0 else ">Q", v)
+            v = d[4:] if t == _OBJLNK or -1 <= v >> 31 <= 0 else d
+    head(w, typ, ident, n or len(v))
+    if n:
         w.uint(v, n)
-        return
-    head(w, typ, ident, len(v))
-    w.put(v)
+    else:
+        w.put(v)
 
 
 def resource(w, o, i, r, t, v):
