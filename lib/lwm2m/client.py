@@ -427,14 +427,14 @@ class Client:
         return v
 
     def links(self, w):
-        from .requests import registration
+        from .requests import links
 
         t = self.tree
         ct = []
         for n in (60, 110, 112, 11542, 11543, 11544) if t.level else ():
             if find(n):
                 ct.append(b"%d" % n)
-        registration(w, t, self.rootpath, b';ct="%s"' % b" ".join(ct) if len(ct) > 1 else b"")
+        links(w, t, self.rootpath, b';ct="%s"' % b" ".join(ct) if len(ct) > 1 else b"")
 
     def level(self):
         """The minor version to register as: the newest that the image has a format for."""

@@ -42,7 +42,7 @@ _SIZE = const(14)
 _MOST = const(16)
 
 
-def write_attributes(s, p, row):
+def attributes(s, p, row):
     """Write-Attributes (Core 1.1.1 6.3.4): all of the query, or nothing."""
     path = p.path
     r = path[2]
@@ -57,7 +57,7 @@ def write_attributes(s, p, row):
         raise CoapError(0x80)
     if old:
         s.attributes.remove(old)
-    if new[_FIRST:] != [None] * (_SIZE - _FIRST):
+    if new.count(None) < _SIZE - _FIRST:
         if len(s.attributes) >= _MOST:
             raise CoapError(0xA0)
         s.attributes.append(new)
@@ -68,30 +68,30 @@ def write_attributes(s, p, row):
 def parse(s, query, new, r, row):
     """Take the attributes of a query into a list of them."""
     end = (_EPMIN, _EDGE, _SIZE)[s.tree.level]
-    for q in query:
-        q = q.split(b"=", 1)
-        n = _FIRST
-        while n < end and NAMES[n - _FIRST] != q[0]:
-            n += 1
-        # changes of value are for readable numbers alone, edges for booleans
-        of_value = _GT <= n < _EPMIN
-        if (
-            n == end
-            or (of_value and (r < 0 or not row & 0x100 or row & 15 not in (2, 3, 6, 8)))
-            or (n == _EDGE and (r < 0 or row & 15 != 4))
-        ):
-            raise CoapError(0x80)
-        new[n] = None
-        if len(q) > 1:
-            for c in q[1]:
-                if c not in b"-.0123456789" or (c < 48 and not of_value):
-                    raise CoapError(0x80)
-            try:
-                new[n] = float(q[1]) if of_value else int(q[1])
-            except ValueError:
-                raise CoapError(0x80)
-            if new[n] > 1 and n in (_EDGE, _CON):
-                raise CoapError(0x80)
+    try:
+        for q in query:
+            q = q.split(b"=", 1)
+            n = _FIRST + NAMES.index(q[0])
+            # changes of value are for readable numbers alone, edges for booleans
+            of_value = _GT <= n < _EPMIN
+            if (
+                n >= end
+                or (of_value and (r < 0 or not row & 0x100 or row & 15 not in (2, 3, 6, 8)))
+                or (n == _EDGE and (r < 0 or row & 15 != 4))
+            ):
+                raise ValueError
+            v = None
+            if len(q) > 1:
+                v = q[1]
+                for c in v:
+                    if c not in b"-.0123456789" or (c < 48 and not of_value):
+                        raise ValueError
+                v = float(v) if of_value else int(v)
+                if v > 1 and n in (_EDGE, _CON):
+                    raise ValueError
+            new[n] = v
+    except ValueError:
+        raise CoapError(0x80)
 
 
 def retime(s):

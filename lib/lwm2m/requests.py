@@ -4,7 +4,7 @@ from micropython import const
 
 from .coap import CoapError
 from .formats import find
-from .observe import NAMES, effective, observe, present, write_attributes
+from .observe import NAMES, attributes, effective, observe, present
 from .tree import join, native
 
 # kinds of functions, as in tree.py
@@ -76,7 +76,7 @@ def serve(s, p, w, now):
             raise
     if code == 3 and p.query:
         s.allow(o, i, 1)
-        return write_attributes(s, p, row)
+        return attributes(s, p, row)
     if code == 4:
         return delete(s, p, row)
     if r >= 0 and code == 2 and (row & _E or not row & _MULTI):
@@ -274,7 +274,7 @@ def version(t, o):
     return b"" if v == 0x10 else b";ver=%d.%d" % (v >> 4, v & 15)
 
 
-def registration(w, t, root, formats):
+def links(w, t, root, formats):
     """Put what a registration shows (Core 1.1.1 6.2.1): the objects and instances of tree `t`; `formats`
     is what the `ct` attribute is to say (b"" is nothing)."""
     if root or formats:
@@ -312,9 +312,10 @@ def discover(s, p, w):
             if r < 0:
                 entry(b"", o, k, -1, -1)
             t.find(o)
+            b = t.t
             for q in range(t.p, t.p + 4 * t.n, 4):
-                x = t.t[q] << 8 | t.t[q + 1]
-                a = t.t[q + 2]
+                x = b[q] << 8 | b[q + 1]
+                a = b[q + 2]
                 # a resource is there by its value, or by a function that reads or executes it
                 if (
                     (r < 0 or r == x)

@@ -55,6 +55,9 @@ NOT_HERE = (
     "test_tlv.test_floats",
 )
 
+# Minutes of work on the board: enough that the frozen client does it.
+LONG = ("test_dtls_handshake", "test_dtls_record", "test_dtls_fallback", "test_lossy")
+
 RUN = """
 def run(name, not_here):
     passed = failed = skipped = 0
@@ -119,7 +122,9 @@ def board(request, image, compiled, tmp_path_factory):
 
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("name", MODULES)
-def test_unit(board, name):
+def test_unit(board, name, request):
+    if name in LONG and request.node.callspec.params["board"] == "mpy":
+        pytest.skip("long: done with the frozen client")
     out = board.exec(f"run({name!r}, {NOT_HERE!r})", timeout=120)
     found = re.search(r"^(\d+) passed, (\d+) failed", out, re.M)
     assert found and found[2] == "0", out

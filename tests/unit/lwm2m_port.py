@@ -3,7 +3,8 @@
 import os
 import time as _time
 
-_PERIOD = 1 << 30
+# 30 bits, and nothing here is larger: on 32-bit builds an integer of 31 bits is an object
+_MASK = 0x3FFFFFFF
 
 # what tests may set
 now = None  # ticks in ms; None is the real clock
@@ -14,15 +15,16 @@ name = None
 
 
 def ticks_ms():
-    return (_time.ticks_ms() if now is None else now) & (_PERIOD - 1)
+    return (_time.ticks_ms() if now is None else now) & _MASK
 
 
 def ticks_add(t, d):
-    return (t + d) & (_PERIOD - 1)
+    return (t + d) & _MASK
 
 
 def ticks_diff(a, b):
-    return ((a - b + _PERIOD // 2) & (_PERIOD - 1)) - _PERIOD // 2
+    d = (a - b) & _MASK
+    return d - _MASK - 1 if d > _MASK >> 1 else d
 
 
 def time():

@@ -3,7 +3,7 @@
 from codec import encode, tree
 from link import *
 from lwm2m.coap import Writer
-from lwm2m import requests as links
+from lwm2m.requests import links
 from lwm2m.model_ipso import TABLE as IPSO
 from lwm2m.model_standard import TABLE as STANDARD
 
@@ -14,7 +14,7 @@ def registration(t, root=b"", formats=b"", window=2000):
         w = Writer(window + 20)
         w.begin(0, 2, 0, b"")
         w.body(len(out), window)
-        links.registration(w, t, root, formats)
+        links(w, t, root, formats)
         more = w.end()
         out += bytes(w.buf[5 : w.pos])
         if not more:

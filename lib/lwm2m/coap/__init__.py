@@ -29,10 +29,12 @@ class Writer:
         self.last = 0
 
     def opt(self, num, v):
-        """Append option `num` (not below the one before), `v` being bytes or a non-negative integer."""
+        """Append option `num` (not below the one before), `v` being bytes, an integer, or -1 for none."""
         b = self.buf
         p = self.pos
         uint = isinstance(v, int)
+        if uint and v < 0:
+            return
         n = 0 if uint else len(v)
         while uint and v >> 8 * n:
             n += 1

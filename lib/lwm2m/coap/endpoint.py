@@ -231,7 +231,7 @@ class Endpoint:
                 raise CoapError(err)
             code = self.take(p) if p.b1 >= 0 else 0
             code = code or self.owner.serve(p, w, now)
-            if p.b1 >= 0 and w.last < 27:
+            if w.last < 27:
                 w.opt(27, p.b1)
         except Exception as e:
             w.begin(typ, 0, mid, p.token)
@@ -304,22 +304,19 @@ class Endpoint:
         if b2 >= 0:
             num = b2 >> 4
             szx = min(b2 & 7, szx)
-        total = 0
+        total = -1
         while True:
             w.pos = start
             w.last = 0
             if b2 >= 0:
                 w.opt(4, self.owner.snapshot(not num))
-            if obs >= 0:
-                w.opt(6, obs)
+            w.opt(6, obs)
             w.opt(12, ct)
             if b2 >= 0:
                 w.opt(23, num << 4 | 8 | szx)
                 m = w.pos - 1
-            if b1 >= 0:
-                w.opt(27, b1)
-            if total:
-                w.opt(28, total)
+            w.opt(27, b1)
+            w.opt(28, total)
             w.body(num << szx + 4, 16 << szx)
             encode(w)
             if not w.end() or b2 >= 0:

@@ -107,10 +107,8 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
         if c & 0x20:
             ident = ident << 8 | d[a]
             a += 1
-        n = c & 7
         k = c >> 3 & 3
-        if k:
-            n = 0
+        n = 0 if k else c & 7
         while k:
             n = n << 8 | d[a]
             a += 1
@@ -129,11 +127,12 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
             if r < 0 or (ri >= 0 and ident != ri):
                 raise ValueError
             emit(i, r, ident, scalar(d, a, e, tree.row(o, r)))
-        elif r >= 0 and ident != r:
+        elif r >= 0 and (ident != r or ri < -1):
+            # another resource, or one inside a multiple resource (ri is -2 there too)
             raise ValueError
         elif c == _MULTIPLE:
             emit(i, ident, -1, {})
-            decode(d, a, e, tree, o, i, ident, -1, emit)
+            decode(d, a, e, tree, o, i, ident, -2, emit)
         else:
             emit(i, ident, ri, scalar(d, a, e, tree.row(o, ident)))
         a = e

@@ -1,15 +1,15 @@
 # Any MicroPython with `socket`, `select` and `time`: unix, ESP32, RP2, ...
 # SPDX-License-Identifier: MIT
 try:
-    import uos as _os
     import uselect as _select
     import usocket as _socket
     import utime as _time
+    from uos import urandom
 except ImportError:
-    import os as _os
     import select as _select
     import socket as _socket
     import time as _time
+    from os import urandom
 from micropython import const
 
 _MTU = const(1536)
@@ -17,7 +17,6 @@ _MTU = const(1536)
 ticks_ms = _time.ticks_ms
 ticks_add = _time.ticks_add
 ticks_diff = _time.ticks_diff
-urandom = _os.urandom
 # ESP32, RP2 and others count from 2000
 _EPOCH = 946684800 if _time.gmtime(0)[0] == 2000 else 0
 _poll = _select.poll()
