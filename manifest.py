@@ -31,7 +31,6 @@ FEATURES = {
     ),
     "dtls": (
         "secure.py",
-        "resume.py",
         "dtls/__init__.py",
         "dtls/record.py",
         "dtls/handshake.py",
@@ -42,6 +41,7 @@ FEATURES = {
     "composite": ("composite.py",),
     "send": ("send.py",),
     "queue": ("queue.py",),
+    "resume": ("resume.py",),  # for the options load and save of an image with dtls
     "storage": ("storage.py",),
     "objects": (
         "model_standard.py",
@@ -75,6 +75,7 @@ PROFILES = {
         "composite",
         "send",
         "queue",
+        "resume",
         "storage",
         "objects",
         "firmware",

@@ -239,8 +239,9 @@ def test_ten_thousand():
         assert server.registers == 2
         after = measure()
         assert server.answers > 500
-        # Values of other lengths may stand where there were some: no more than that.
-        assert after - before < 512, f"{before} bytes of heap before, {after} after"
+        # Values of other lengths may stand where there were some: no more than that, a tenth of a byte
+        # for each datagram.
+        assert after - before < 1024, f"{before} bytes of heap before, {after} after"
     finally:
         device.kill()
         device.wait()

@@ -24,6 +24,8 @@ class Bootstrap(Session):
             return
         self.state = _ASKING
         self.emit(20)
+        if not self.ep:
+            return
         q = [b"ep=" + self.client.endpoint.encode()]
         self.ep.request(now, 2, (b"bs",), q, -1, None, self.accepted)
 

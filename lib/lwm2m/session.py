@@ -174,6 +174,8 @@ class Session:
         for k, v in c.coap.items():
             setattr(self.ep, k, v)
         self.emit(16)
+        if not self.ep:
+            return  # stopped by the application, as it may be in any event
         if self.tls:
             self.state = _CONNECTING
             self.sock.start(now)
@@ -185,6 +187,8 @@ class Session:
         c = self.client
         if self.state != _ASKING:
             self.emit(21)
+            if not self.ep:
+                return
         self.state = _ASKING
         self.what = 0
         if self.level < 0:
@@ -192,8 +196,8 @@ class Session:
         self.tree.level = self.level
         self.location = self.groups = ()
         self.observed = []
-        q = [b"ep=" + c.endpoint.encode(), b"lt=%d" % self.lifetime(), b"lwm2m=1.%d" % self.level]
-        q += self.binding()
+        q = self.binding()
+        q += [b"ep=" + c.endpoint.encode(), b"lt=%d" % self.lifetime(), b"lwm2m=1.%d" % self.level]
         if c.sms:
             q.append(b"sms=" + c.sms.encode())
         self.ep.request(now, 2, (b"rd",), q, 40, c.links, self.registered)
@@ -233,8 +237,8 @@ class Session:
         self.at = sec + min(t, _FAR)
         if self.tls:
             self.sock.save()
-        self.emit(event)
         c.turn()
+        self.emit(event)
 
     def update(self, now):
         c = self.client
@@ -244,6 +248,8 @@ class Session:
         self.heard = c.sec
         self.at = c.sec + _FAR  # not another one before the answer
         self.emit(14)
+        if self.state != ON:
+            return
         q = []
         if what & _LIFETIME:
             q.append(b"lt=%d" % self.lifetime())
@@ -258,6 +264,8 @@ class Session:
             return self.on(7)
         # lost, or forgotten by the server: register again, without giving up
         self.emit(6)
+        if self.state != ON:
+            return
         if code > 0:
             self.ask(self.client.now)
         else:
@@ -302,6 +310,8 @@ class Session:
         """An attempt failed: again after a while, or, at the end of the sequence, what else is left."""
         c = self.client
         self.emit(event)
+        if not self.state:
+            return  # the application stopped it
         self.close()
         self.attempts += 1
         if self.attempts < self.account(17, 5):
