@@ -49,18 +49,18 @@ def main():
 
     value, step, last = 20.0, 0.5, ticks_ms()
     while client.active():
-        wait = client.poll()
         try:
+            wait = client.poll()
+            if ticks_diff(ticks_ms(), last) >= 1000:
+                last = ticks_ms()
+                value += step
+                if not 15 < value < 25:
+                    step = -step
+                measured(value)
             # Until a datagram comes, or something is due here or there.
             ready(200 if wait < 0 or wait > 200 else wait)
         except KeyboardInterrupt:
             client.stop()
-        if ticks_diff(ticks_ms(), last) >= 1000:
-            last = ticks_ms()
-            value += step
-            if not 15 < value < 25:
-                step = -step
-            measured(value)
 
 
 if len(sys.argv) < 2:
