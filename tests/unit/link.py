@@ -180,7 +180,11 @@ class Peer:
 
     def hear(self, d):
         m = Msg(d, self.link.ms)
-        known = [x for x in self.heard if x.typ == CON and m.typ == CON and x.mid == m.mid]
+        known = [
+            x
+            for x in self.heard
+            if x.typ == CON == m.typ and x.mid == m.mid and x.token == m.token
+        ]
         self.heard.append(m)
         if not 0 < m.code < 32:
             if m.typ == CON and m.code and self.acks:
