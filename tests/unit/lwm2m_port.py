@@ -1,6 +1,5 @@
 # The platform of the unit tests: ticks of 30 bits as boards have them, no sockets, a clock that tests set
 # SPDX-License-Identifier: MIT
-import os
 import time as _time
 
 # 30 bits, and nothing here is larger: on 32-bit builds an integer of 31 bits is an object
@@ -9,7 +8,9 @@ _MASK = 0x3FFFFFFF
 # what tests may set
 now = None  # ticks in ms; None is the real clock
 seconds = 1600000000
-random = None  # the value of every random byte; None is really random
+random = (
+    None  # the value of every random byte; None is the next of a series, the same in every run
+)
 restarts = 0
 name = None
 
@@ -31,8 +32,22 @@ def time():
     return seconds
 
 
+class Random:
+    """The same numbers on every port and in every run."""
+
+    def __init__(self, seed):
+        self.x = seed
+
+    def below(self, n):
+        self.x = (self.x * 1103515245 + 12345) & 0x7FFFFFFF
+        return (self.x >> 8) % n
+
+
+series = Random(1)
+
+
 def urandom(n):
-    return os.urandom(n) if random is None else bytes([random] * n)
+    return bytes([series.below(256) if random is None else random for _ in range(n)])
 
 
 def ready(ms=0):
