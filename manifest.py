@@ -22,8 +22,7 @@ FEATURES = {
         "formats/text.py",
         "formats/opaque.py",
         "formats/tlv.py",
-        "coap/__init__.py",
-        "coap/endpoint.py",
+        "coap.py",
         "objects/__init__.py",
         "objects/device.py",
         "port/__init__.py",
@@ -37,9 +36,7 @@ FEATURES = {
     "cbor": ("formats/cbor.py", "formats/senml.py", "formats/senml_cbor.py"),
     "composite": ("composite.py",),
     "send": ("send.py",),
-    "queue": ("queue.py",),
     "resume": ("resume.py",),  # for the options load and save of an image with dtls
-    "storage": ("storage.py",),
     "objects": (
         "model_standard.py",
         "objects/access.py",
@@ -47,7 +44,6 @@ FEATURES = {
         "objects/connstat.py",
         "objects/location.py",
     ),
-    "firmware": ("objects/firmware.py",),
     "presets": ("presets.py",),
     "asyncio": ("aio.py",),
     "cbc": ("dtls/cbc.py",),
@@ -71,14 +67,11 @@ PROFILES = {
         "cbor",
         "composite",
         "send",
-        "queue",
         "resume",
-        "storage",
         "objects",
-        "firmware",
-        "presets",
     ),
     "full": (
+        "presets",
         "asyncio",
         "cbc",
         "crypto",
@@ -95,7 +88,7 @@ PROFILES = {
 # Files of one platform: an image needs those of its own. A board with a frozen module `lwm2m_port` needs none.
 PORTS = {
     "generic": ("port/generic.py",),
-    "quectel": ("port/generic.py", "port/quecpython.py"),
+    "quectel": ("port/generic.py", "port/quecpython.py", "port/cellular.py"),
     "own": (),
 }
 

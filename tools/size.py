@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,7 @@ def each(names):
 
 def mpy_sizes() -> dict[str, int]:
     """.mpy bytes of every file of the full profile, and of the machine code for this board, at -O3."""
+    shutil.rmtree(WORK, ignore_errors=True)  # files that are no more
     kind = mpy.Format(flags=("-march=armv7m",))
     return mpy.compile_package(profiles.files("full", viper=True), WORK / "full", kind)
 
@@ -110,7 +112,7 @@ def romfs_image(names: list[str], folder: Path) -> Path:
 def _import_each(image: Path) -> dict[str, int]:
     """RAM that each file takes when it is imported, lower floors first; what two need counts for the first."""
     names = [name for name in profiles.files("full", "generic") if name != "__init__.py"]
-    names.sort(key=lambda name: (-lint.floor(name), not name.startswith("coap/m"), name))
+    names.sort(key=lambda name: (-lint.floor(name), name))
     modules = [name[:-3].removesuffix("/__init__").replace("/", ".") for name in names]
     script = SCRIPT.read_text().partition("class Wire")[0] + _EACH
     with Qemu(image, entropy=bytes(32)) as board:

@@ -16,7 +16,7 @@ from tools.profiles import PACKAGE, ROOT
 TYPINGS = ROOT / "typings/lwm2m"
 # Where the names of the package's own stub are.
 _HOMES = {"Client": "client", "Lwm2m": "quectel", "lwm2m": "quectel", "LATER": "tree"}
-_HOMES |= {"CoapError": "coap/__init__"}
+_HOMES |= {"CoapError": "coap"}
 # Names for type checkers alone.
 _TYPES = {"Value", "Values", "Event", "Channel"}
 # Attributes of Client that other files of the client use.
@@ -112,7 +112,7 @@ def _compare_class(stub: ast.ClassDef, code: ast.ClassDef, options: set[str]) ->
 
 def findings() -> Iterator[str]:
     """Every difference, as file: text."""
-    endpoint = Module(PACKAGE / "coap/endpoint.py").classes["Endpoint"]
+    endpoint = Module(PACKAGE / "coap.py").classes["Endpoint"]
     options = _class_names(endpoint)[1]
     for path in sorted(TYPINGS.glob("*.pyi")):
         stub = Module(path)

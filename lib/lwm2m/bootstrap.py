@@ -1,7 +1,5 @@
 # Bootstrap (Core 1.1.1 6.1): asked for by the client, or begun by the server
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 from .coap import CoapError
 from .requests import decode, link, version
 from .session import ON, Session

@@ -2,10 +2,7 @@
 # SPDX-License-Identifier: MIT
 from sys import print_exception
 
-from micropython import const
-
-from .coap.endpoint import Endpoint
-from .coap import CoapError, Packet, Writer
+from .coap import CoapError, Endpoint, Packet, Writer
 from .formats import find
 from .observe import changed
 from .port import identity, open_udp, ready, ticks_add, ticks_diff, ticks_ms
@@ -57,7 +54,7 @@ class Client:
     `identity` and `key` are given; without it accounts come from set() or a bootstrap.
 
     Every attribute below is an option of the constructor too. Times are in seconds, those of CoAP
-    (ack_timeout, random_factor, max_retransmit, nstart, szx) as in coap.endpoint.Endpoint."""
+    (ack_timeout, random_factor, max_retransmit, nstart, szx) as in coap.Endpoint."""
 
     lifetime = 86400
     binding = "U"

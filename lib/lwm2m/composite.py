@@ -1,7 +1,5 @@
 # Read-, Write- and Observe-Composite (Core 1.1.1 6.3.8, 6.3.9, 6.4.4; RFC 8132): several paths in one request
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 from .coap import CoapError
 from .formats import find
 from .observe import observe

@@ -1,7 +1,5 @@
 # Observations, their attributes and notifications (RFC 7641; Core 1.1.1 5.1.2, 6.4)
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 from .coap import CoapError
 
 # an observation

@@ -1,6 +1,5 @@
 # Timing of the network, as options of Client: Client(..., **NBIOT)
 # SPDX-License-Identifier: MIT
-
 # a local network: RFC 7252 4.8 with a shorter first timeout
 LAN = {"ack_timeout": 1000, "max_retransmit": 3, "update_early": 10}
 

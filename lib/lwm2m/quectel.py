@@ -2,12 +2,8 @@
 # SPDX-License-Identifier: MIT
 import sys
 
-try:
-    from ubinascii import unhexlify
-except ImportError:
-    from binascii import unhexlify
-
 from .client import Client, address
+from .port import binascii
 
 
 def integer(v, lo, hi):
@@ -102,7 +98,7 @@ class Lwm2m:
             if not 0 < len(identity) <= 64 or not 0 < len(key) <= 128:
                 return -1
             d[3] = identity.encode()
-            d[5] = unhexlify(key)
+            d[5] = binascii.unhexlify(key)
             try:
                 from .dtls.record import Secure
             except ImportError:

@@ -1,7 +1,5 @@
 # A server's request becomes an operation on the tree, and an answer (Core 1.1.1 6.3); CoRE links (RFC 6690)
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 from .coap import CoapError
 from .formats import find
 from .observe import NAMES, attributes, effective, observe, present

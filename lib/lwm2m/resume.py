@@ -1,14 +1,11 @@
 # A registration that outlives a deep sleep, beside its DTLS session: where it is, until when, who observes what
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 try:
     from ujson import dumps, loads
-    from ubinascii import hexlify, unhexlify
 except ImportError:
     from json import dumps, loads
-    from binascii import hexlify, unhexlify
-from .port import time
+
+from .port import binascii, time
 
 _FORM = const(1)  # another one where what is saved has another form, or observe.py's entries have
 
@@ -23,7 +20,7 @@ _TIMES = (_SEC, 15, 16)
 
 
 def text(b):
-    return str(hexlify(b), "ascii")
+    return str(binascii.hexlify(b), "ascii")
 
 
 def texts(x):
@@ -88,7 +85,7 @@ def wake(s, now):
     # more than the lifetime is left where the clock lost its time
     if form != _FORM or not c.sec < end + t <= c.sec + life:
         return
-    s.location = [unhexlify(x) for x in location]
+    s.location = [binascii.unhexlify(x) for x in location]
     s.expires = end + t
     s.level = s.tree.level = level
     s.what = (life != s.lifetime()) | (links != objects(s)) << 2
@@ -98,7 +95,7 @@ def wake(s, now):
     # a number leaves room for those that went out after it was saved
     for e in observed:
         e = shifted(e + [None], t)
-        e[_TOKEN] = unhexlify(e[_TOKEN])
+        e[_TOKEN] = binascii.unhexlify(e[_TOKEN])
         e[_SEQ] += 256
         e[_MIDN] = -1
         timing(s, e)
@@ -109,8 +106,8 @@ def wake(s, now):
     for token, query, paths, (ct, seq, at, sec) in groups:
         from .composite import Group
 
-        c.p.token = unhexlify(token)
-        c.p.query = [unhexlify(x) for x in query]
+        c.p.token = binascii.unhexlify(token)
+        c.p.query = [binascii.unhexlify(x) for x in query]
         g = Group(s, c.p, paths, ct, now)
         for e in g.observed:
             e[_SEQ] = seq + 256

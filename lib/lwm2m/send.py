@@ -1,7 +1,5 @@
 # Send (Core 1.1.1 6.4.6): values that go to the servers without being asked for
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 from .coap import CoapError
 from .formats import find
 from .formats.senml import walk

@@ -4,7 +4,6 @@ try:
     from uarray import array
 except ImportError:
     from array import array
-from micropython import const
 
 from .port import time
 

@@ -1,9 +1,6 @@
 # One server: connect, register, update, de-register, and what to do when that fails (Core 1.1.1 6.2)
 # SPDX-License-Identifier: MIT
-from micropython import const
-
-from .coap.endpoint import Endpoint
-from .coap import CoapError
+from .coap import CoapError, Endpoint
 from .formats import find
 from .observe import poll as notifications
 from .observe import rejected

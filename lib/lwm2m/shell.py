@@ -1,18 +1,14 @@
 # The shell: Zephyr's lwm2m commands at the REPL, on standard input, or in an application
 # SPDX-License-Identifier: MIT
-try:
-    import ubinascii as binascii
-    import uselect as select
-    import ustruct as struct
-except ImportError:
-    import binascii
-    import select
-    import struct
 import sys
-from micropython import const
+
+try:
+    import uselect as select
+except ImportError:
+    import select
 
 from .client import Client
-from .port import ready
+from .port import binascii, ready, struct
 from .tree import CoapError, join, split
 
 # types, as in tree.py

@@ -1,7 +1,5 @@
 # Notification Storing (1/x/6): what changes while an observer is out of reach is kept, with its times
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 from .series import Series
 
 # an observation, as in observe.py

@@ -1,7 +1,6 @@
 # The data tree: object tables, instances, values, and the application's functions behind them
 # SPDX-License-Identifier: MIT
 import sys
-from micropython import const
 
 from .coap import CoapError
 from .model import TABLE

@@ -359,7 +359,8 @@ def test_cellular_monitoring():
     try:
         x = link(connmon)
     finally:
-        del sys.modules["net"], sys.modules["dataCall"]
+        for name in ("net", "dataCall", "lwm2m.port.cellular"):
+            del sys.modules[name]
     got = [text(x, "/4/0/" + p) for p in ("0", "1/0", "2", "4/0", "8", "9", "10")]
     assert got == ["6", "6", "-73", "10.64.0.9", "1715004", "1", "262"], got
     modem.known = False

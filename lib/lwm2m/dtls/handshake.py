@@ -1,6 +1,5 @@
 # DTLS 1.2 handshake of a client with a pre-shared key: flights, reassembly, key derivation (TLS 1.2 PRF)
 # SPDX-License-Identifier: MIT
-from micropython import const
 from ..port import ticks_add, ticks_diff
 
 try:

@@ -1,6 +1,5 @@
 # DTLS 1.2 records: the secure channel, AES-128-CCM-8, Connection ID, replay window, what survives a deep sleep
 # SPDX-License-Identifier: MIT
-from micropython import const
 import sys
 
 try:
@@ -16,7 +15,6 @@ _CBC = const(0xAE)  # TLS_PSK_WITH_AES_128_CBC_SHA256, RFC 5487
 _CHUNK = const(256)  # bytes that are ciphered in one go; a multiple of 16
 _AHEAD = const(64)  # sequence numbers that a saved state leaves to the running session
 _NEVER = const(0x3FFFFFFF)
-_ZERO = bytes(16)
 SUITES = (_CCM_8, _CBC)
 _ZERO = bytes(16)
 

@@ -1,10 +1,8 @@
 # CBOR (RFC 8949): the value of one resource (Core 1.1.1 7.4.3), and the reader and writer that other formats share
 # SPDX-License-Identifier: MIT
-from micropython import const
-
+from ..port import struct
 from ..tree import canonical
 from .text import single
-from .tlv import struct
 
 # types, as in tree.py
 _FLOAT = const(3)

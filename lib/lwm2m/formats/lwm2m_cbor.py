@@ -1,7 +1,5 @@
 # LwM2M CBOR (Core 1.2 7.4.4): maps in maps, by the ids of a path: 11544
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 from .cbor import Reader, head, typed, value
 from .senml import inside, walk
 

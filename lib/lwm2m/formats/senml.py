@@ -1,7 +1,5 @@
 # SenML (RFC 8428; Core 1.1.1 7.4.4, 7.4.5): records to and from values, for the JSON and the CBOR form and their like
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 from ..tree import split
 from .cbor import typed
 

@@ -1,7 +1,5 @@
 # SenML CBOR (RFC 8428 6; Core 1.1.1 7.4.5): 112
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 from .cbor import Reader, value
 from .senml import digits, inside, record, walk
 

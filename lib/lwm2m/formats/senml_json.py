@@ -5,10 +5,8 @@ try:
 except ImportError:
     from json import dumps, loads
 
-from micropython import const
-
+from ..port import binascii
 from .senml import digits, inside, record, walk
-from .text import a2b_base64, b2a_base64
 
 # types, as in tree.py
 _STRING = const(1)
@@ -24,7 +22,7 @@ def value(w, t, v, url=True):
         w.byte(34)
         v = memoryview(v)
         for k in range(0, len(v), 48):
-            s = b2a_base64(v[k : k + 48])[:-1]
+            s = binascii.b2a_base64(v[k : k + 48])[:-1]
             w.put(s.rstrip(b"=").replace(b"+", b"-").replace(b"/", b"_") if url else s)
         w.byte(34)
         return
@@ -39,7 +37,7 @@ def value(w, t, v, url=True):
 
 def opaque(v):
     v += "=" * (-len(v) & 3)
-    return a2b_base64(v.replace("-", "+").replace("_", "/"))
+    return binascii.a2b_base64(v.replace("-", "+").replace("_", "/"))
 
 
 def objects(d, p, f):

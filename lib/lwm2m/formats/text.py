@@ -1,13 +1,7 @@
 # Plain text (Core 1.1.1 7.4.1): the value of one resource; opaque values as base64
 # SPDX-License-Identifier: MIT
-try:
-    from ubinascii import a2b_base64, b2a_base64
-except ImportError:
-    from binascii import a2b_base64, b2a_base64
-
-from micropython import const
-
 from ..coap import CoapError
+from ..port import binascii
 from ..tree import canonical
 
 # types, as in tree.py
@@ -33,7 +27,7 @@ def encode(w, tree, o, i, r, ri):
     v = single(tree, o, i, r, ri)
     t = tree.row(o, r) & 15
     if t == _OPAQUE:
-        v = b2a_base64(v)[:-1]
+        v = binascii.b2a_base64(v)[:-1]
     elif t == _OBJLNK:
         v = b"%d:%d" % (v >> 16, v & 65535)
     elif t not in (_STRING, _CORELNK):
@@ -49,8 +43,8 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
     v = bytes(memoryview(d)[a:b])
     if t == _OPAQUE:
         # a2b_base64() passes over what is no base64
-        d = a2b_base64(v)
-        if b2a_base64(d)[:-1] != v:
+        d = binascii.a2b_base64(v)
+        if binascii.b2a_base64(d)[:-1] != v:
             raise ValueError
         v = d
     elif t == _BOOLEAN:

@@ -1,11 +1,6 @@
 # OMA-TLV (Core 1.1.1 7.4.3): 11542
 # SPDX-License-Identifier: MIT
-try:
-    import ustruct as struct
-except ImportError:
-    import struct
-from micropython import const
-
+from ..port import struct
 from ..tree import canonical
 
 # types, as in tree.py

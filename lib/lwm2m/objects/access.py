@@ -1,7 +1,5 @@
 # Object 2, Access Control (Core 1.1.1 8): which server may do what
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 from ..coap import CoapError
 
 # the rights in an ACL: 1 read, 2 write, 4 execute, 8 delete, 16 create

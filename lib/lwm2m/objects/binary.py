@@ -1,7 +1,5 @@
 # Object 19, BinaryAppDataContainer: bounds of its resources, and the time of its data
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 # kinds of functions, as in tree.py
 _VALIDATE = const(6)
 _CHANGED = const(8)

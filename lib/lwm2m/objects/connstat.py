@@ -1,7 +1,5 @@
 # Object 7, Connectivity Statistics: what the client's own datagrams amount to while it is collecting
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 # kinds of functions, as in tree.py
 _READ = const(1)
 _EXEC = const(3)

@@ -3,8 +3,6 @@
 import gc
 import sys
 
-from micropython import const
-
 from ..port import restart, time
 
 # kinds of functions, as in tree.py

@@ -1,7 +1,5 @@
 # Object 3311, Light Control: how long it has been on, and what the application hears of it
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 from ..tree import join, split
 
 # kinds of functions, as in tree.py

@@ -1,7 +1,5 @@
 # Object 6, Location: the position that the application sets, and when it did
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 # kinds of functions, as in tree.py
 _CHANGED = const(8)
 

@@ -1,7 +1,5 @@
 # Object 16, Portfolio: identities of other instances, and authentication data on request
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 from ..tree import canonical, split
 
 # kinds of functions, as in tree.py

@@ -1,7 +1,5 @@
 # IPSO sensors and inputs: lowest and highest measurement and their reset, units, counted presses
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 from ..tree import split
 
 # kinds of functions, as in tree.py

@@ -1,7 +1,5 @@
 # Object 3340, Timer: its modes, the time that is left, and its counters
 # SPDX-License-Identifier: MIT
-from micropython import const
-
 from ..coap import CoapError
 from ..tree import split
 

@@ -3,7 +3,15 @@
 #
 # ticks_ms(), ticks_add(t, ms), ticks_diff(t, t); time() seconds since 1970; urandom(n) bytes fit for keys, or
 # OSError; ready(ms) waits for a datagram; identity() the device's own name or None; restart() starts it anew,
-# False where it can't; open_udp(host, port, options, local) a channel with send, recv and close.
+# False where it can't; open_udp(host, port, options, local) a channel with send, recv and close. Beside these,
+# two modules by the one name that all MicroPythons have for them, and cellular.py for object 4.
+try:
+    import ubinascii as binascii
+    import ustruct as struct
+except ImportError:
+    import binascii
+    import struct
+
 try:
     from lwm2m_port import *
 except ImportError:

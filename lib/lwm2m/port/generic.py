@@ -10,7 +10,6 @@ except ImportError:
     import socket as _socket
     import time as _time
     from os import urandom
-from micropython import const
 
 _MTU = const(1536)
 
