@@ -5,7 +5,7 @@ make bench ARGS="m3"           only files whose name begins so
 make bench ARGS="m3 --check"   ends with 1 if a case allocates more than [tool.lwm2m.bench] of pyproject.toml allows
 
 tests/bench/m3_*.py runs on the board (tools/m3.py), with the profile that its line `# profile: NAME` names or else
-core; tests/bench/bench_*.py is a program for the host.
+core, and behind the file that its line `# after: FILE` names; tests/bench/bench_*.py is a program for the host.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ FOLDER = ROOT / "tests/bench"
 def on_board(path: Path) -> list[m3.Cost]:
     """Costs of the cases in one file; prints them."""
     text = path.read_text()
-    named = re.search(r"^# profile: (\w+)$", text, re.MULTILINE)
-    costs = m3.measure(text, named[1] if named else "core")
+    said = dict(re.findall(r"^# (profile|after): (\S+)$", text, re.MULTILINE))
+    before = (ROOT / said["after"]).read_text() if "after" in said else ""
+    costs = m3.measure(before + text, said.get("profile", "core"))
     print(m3.table(costs), flush=True)
     return costs
 

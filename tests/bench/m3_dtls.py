@@ -1,11 +1,11 @@
 # What DTLS costs on a Cortex-M3: runs on the emulated board, by `make bench`
 # SPDX-License-Identifier: MIT
 # profile: full
+# after: tests/unit/test_dtls_recorded.py
 #
 # The board has SHA-256 in C, but no AES: that is ours, as machine code where the image has it (viper). The cases
 # "without AES" are nearer to a board that has it in C too, where a block takes some 1,000 instructions.
 import gc
-from binascii import unhexlify
 from lwm2m.dtls import record
 from lwm2m.dtls.handshake import prf
 from lwm2m.dtls.record import Ccm, Secure
@@ -17,31 +17,6 @@ try:
 except ImportError:
     NAME = "AES in bytecode"
 
-# A handshake that was recorded with mbedTLS, with Connection IDs in both directions: identity "device".
-ROWS = (
-    "> 16fefd000000000000000000470100003b000000000000003bfefd000102030405060708090a0b0c0d0e0f"
-    "101112131415161718191a1b1c1d1e1f00000004c0a800ff0100000d00170000003600050400010203",
-    "< 16fefd0000000000000000002f030000230000000000000023fefd206b0167be315ff813d8b87a4f62ea61"
-    "7e0b8e49506a350e72f81bd46d305751f6",
-    "> 16fefd000000000000000100670100005b000100000000005bfefd000102030405060708090a0b0c0d0e0f"
-    "101112131415161718191a1b1c1d1e1f00206b0167be315ff813d8b87a4f62ea617e0b8e49506a350e72f81b"
-    "d46d305751f60004c0a800ff0100000d00170000003600050400010203",
-    "< 16fefd000000000000000100680200005c000100000000005cfefd6b0167bed6b2875435fc79bece24170c"
-    "170399f43ba5bc04f4e2d7f0d44c0aa320583ee4ee776cae0e5a8271849a5df25dc3b44ba287e3c6ef98992e"
-    "16cedabe8cc0a8000014ff010001000036000706aabbccddeeff0017000016fefd0000000000000002000c0e"
-    "0000000002000000000000",
-    "> 16fefd00000000000000020014100000080002000000000008000664657669636514fefd00000000000000"
-    "0300010119fefd0001000000000000aabbccddeeff0029000100000000000002d8fbdc9fe0b633b815468979"
-    "0f01c99d9bb84f559fb8bb094b6171841d4893b3",
-    "< 14fefd000000000000000300010119fefd00010000000000000001020300300001000000000000cf53e988"
-    "639b5ef9eb88b219098abc9cbdd381e7e606d74f016b37f85879e4a0be11afccda487446",
-    "> 19fefd0001000000000001aabbccddeeff00210001000000000001c845cf1ad4321be7453749d2cbb34090"
-    "376b96bd625b019971",
-    "< 19fefd00010000000000010001020300300001000000000001d6ec495cb64988fc179993c5b9f3d5ba0a38"
-    "f02b80881de5bf7eff5666dfb5234d5910e592f61cb7",
-    "> 19fefd0001000000000002aabbccddeeff0013000100000000000279441a27a27461e21f5bab",
-)
-
 
 class Sink:
     sent = bytes_ = 0
@@ -51,7 +26,7 @@ class Sink:
         self.bytes_ += end - start
 
 
-SERVER = [unhexlify(row[2:]) for row in ROWS if row[0] == "<"]
+SERVER = [unhexlify(row[2:]) for row in MBEDTLS if row[0] == "<"]
 sink = Sink()
 c = None
 

@@ -1,8 +1,7 @@
-# Real DTLS peers for the tests: OpenSSL's s_server, libcoap, a pyOpenSSL server, and a line that loses and reorders
+# Real DTLS peers for the tests: OpenSSL's s_server, libcoap, a pyOpenSSL server
 # SPDX-License-Identifier: MIT
 """Everything binds 127.0.0.1 on a port that was free, and ends with its context manager."""
 
-import heapq
 import json
 import os
 import random
@@ -351,62 +350,3 @@ def split(data: bytes) -> list[bytes]:
         parts.append(data[:n])
         data = data[n:]
     return parts
-
-
-class Line:
-    """A relay before a server that loses, doubles and delays datagrams, by a seed."""
-
-    def __init__(self, port: int, loss: float, delay: float, seed: int):
-        self.to = (LOCAL, port)
-        self.loss = loss
-        self.delay = delay
-        self.random = random.Random(seed)
-        self.outer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.outer.bind((LOCAL, 0))
-        self.port = self.outer.getsockname()[1]
-        self.inner = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.inner.connect(self.to)
-        self.client = None
-        self.lost = self.carried = 0
-        self.running = True
-        self.thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.running = False
-        self.thread.join()
-        self.outer.close()
-        self.inner.close()
-
-    def _run(self):
-        queue: list[tuple] = []
-        n = 0
-        while self.running:
-            wait = max(0, queue[0][0] - time.monotonic()) if queue else 0.05
-            for s in select.select([self.outer, self.inner], [], [], min(wait, 0.05))[0]:
-                try:
-                    data, address = s.recvfrom(4096)
-                except ConnectionRefusedError:
-                    continue
-                if s is self.outer:
-                    self.client = address
-                for _ in range(1 + (self.random.random() < 0.1)):
-                    if self.random.random() < self.loss:
-                        self.lost += 1
-                        continue
-                    n += 1
-                    at = time.monotonic() + self.random.random() * self.delay
-                    heapq.heappush(queue, (at, n, s is self.outer, data))
-            while queue and queue[0][0] <= time.monotonic():
-                _, _, up, data = heapq.heappop(queue)
-                self.carried += 1
-                try:
-                    if up:
-                        self.inner.send(data)
-                    else:
-                        self.outer.sendto(data, self.client)
-                except ConnectionRefusedError:
-                    pass

@@ -1,4 +1,4 @@
-# A relay before a server: counts DTLS records, loses and reorders by a seed, injects, changes the client's port
+# A relay before a server: counts DTLS records, loses, doubles and reorders by a seed, injects, changes the client's port
 # SPDX-License-Identifier: MIT
 """``Tap`` stands between a client and a server on loopback; every record that passes is kept."""
 
@@ -34,14 +34,16 @@ class Tap:
     """Relays one client to port `port`.
 
     cid: length of the Connection ID that the server wants; loss: the part of the datagrams that is lost;
-    delay: up to so many seconds, so that they come out of order. `cut` set to True loses all.
+    double: the part that comes twice; delay: up to so many seconds, so that they come out of order. `cut` set
+    to True loses all.
     """
 
-    def __init__(self, port, cid=0, loss=0.0, delay=0.0, seed=0):
+    def __init__(self, port, cid=0, loss=0.0, delay=0.0, double=0.0, seed=0):
         self.to = (LOCAL, port)
         self.cid = cid
         self.loss = loss
         self.delay = delay
+        self.double = double
         self.random = random.Random(seed)
         self.cut = False
         self.seen = []
@@ -108,12 +110,13 @@ class Tap:
                 if up:
                     self.client = address
                 self.seen += [Record(up, *r) for r in records(data, self.cid if up else 0)]
-                if self.cut or self.random.random() < self.loss:
-                    self.lost += 1
-                    continue
-                number += 1
-                at = time.monotonic() + self.random.random() * self.delay
-                heapq.heappush(queue, (at, number, up, data))
+                for _ in range(1 + (self.random.random() < self.double)):
+                    if self.cut or self.random.random() < self.loss:
+                        self.lost += 1
+                        continue
+                    number += 1
+                    at = time.monotonic() + self.random.random() * self.delay
+                    heapq.heappush(queue, (at, number, up, data))
             while queue and queue[0][0] <= time.monotonic():
                 _, n, up, data = heapq.heappop(queue)
                 self.late += n < latest

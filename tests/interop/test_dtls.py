@@ -1,18 +1,13 @@
 # DTLS with pre-shared keys against OpenSSL and libcoap: what works, what is refused, a bad line
 # SPDX-License-Identifier: MIT
-import datetime
 import time
 from contextlib import ExitStack
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from certificates import as_bytes, issue
+from cryptography.hazmat.primitives.serialization import Encoding
 from dtls_peers import (
     Device,
-    Line,
     OpenSslServer,
     coap_server,
     free_port,
@@ -20,6 +15,7 @@ from dtls_peers import (
     s_server,
     s_server_x509,
 )
+from tap import Tap
 
 IDENTITY = "urn:imei:123456789012345"
 KEY = bytes.fromhex("000102030405060708090a0b0c0d0e0f")
@@ -211,7 +207,7 @@ def test_bad_line(seed):
     """30 % of all datagrams lost, some doubled, all out of order: handshake and resumption get through."""
     with ExitStack() as stack:
         server = stack.enter_context(OpenSslServer({IDENTITY.encode(): KEY}, mtu=256))
-        line = stack.enter_context(Line(server.port, loss=0.3, delay=0.05, seed=seed))
+        line = stack.enter_context(Tap(server.port, loss=0.3, delay=0.05, double=0.1, seed=seed))
         device = stack.enter_context(Device(line.port, IDENTITY, KEY, timeout=200))
         for attempt in range(2):
             start = time.monotonic()
@@ -316,31 +312,6 @@ def test_native_refusals():
         Device(1, IDENTITY, KEY, backend="native", suites=[CCM])
 
 
-def issue(name, issuer=None, ca=False, san=None):
-    """(certificate, key), issued by another such pair, or by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    b = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer[0].subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=2))
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-    )
-    if san:
-        b = b.add_extension(x509.SubjectAlternativeName([x509.DNSName(san)]), critical=False)
-    return b.sign(issuer[1] if issuer else key, hashes.SHA256()), key
-
-
-def as_bytes(pair, encoding):
-    form = PrivateFormat.PKCS8 if encoding is Encoding.PEM else PrivateFormat.TraditionalOpenSSL
-    return pair[0].public_bytes(encoding), pair[1].private_bytes(encoding, form, NoEncryption())
-
-
 @pytest.fixture(scope="module")
 def authority():
     return issue("an authority", ca=True)
@@ -351,7 +322,7 @@ def x509_server(authority, tmp_path_factory):
     if not have("openssl"):
         pytest.skip("no openssl")
     folder = tmp_path_factory.mktemp("x509")
-    cert, key = as_bytes(issue("lwm2m.example", authority, san="lwm2m.example"), Encoding.PEM)
+    cert, key = as_bytes(issue("lwm2m.example", authority), Encoding.PEM)
     for name, text in (("cert", cert), ("key", key), ("ca", as_bytes(authority, Encoding.PEM)[0])):
         (folder / name).write_bytes(text)
     return folder

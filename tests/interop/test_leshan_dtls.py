@@ -1,16 +1,12 @@
 # DTLS with Leshan's servers: pre-shared keys, Connection ID, sleep, resumption, a bad line, certificates
 # SPDX-License-Identifier: MIT
 import contextlib
-import datetime
 import random
 import time
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from certificates import as_bytes, issue
+from cryptography.hazmat.primitives.serialization import Encoding
 from device import pack
 from leshan import TLV, Bootstrap, Leshan
 from tap import CLIENT_HELLO, KEY_EXCHANGE, Tap
@@ -543,48 +539,17 @@ def test_bootstrap_with_a_wrong_key(power, leshan, bootstrap, endpoint):
     device.wait("REGISTRATION_COMPLETE")
 
 
-def issue(name, issuer=None):
-    """(certificate, key), issued by another such pair, or by itself as an authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer[0].subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=2))
-        .add_extension(x509.BasicConstraints(ca=not issuer, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-    )
-    return builder.sign(issuer[1] if issuer else key, hashes.SHA256()), key
-
-
-def der(pair):
-    """A certificate and its key as object 0 holds them."""
-    cert, key = pair
-    return cert.public_bytes(Encoding.DER), key.private_bytes(
-        Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()
-    )
-
-
 @pytest.fixture(scope="module")
 def authority():
-    return issue("authority")
+    return issue("authority", ca=True)
 
 
 @pytest.fixture(scope="module")
 def files(authority, tmp_path_factory):
     """Options of a server with a certificate for "localhost"."""
     folder = tmp_path_factory.mktemp("x509")
-    cert, key = issue("localhost", authority)
-    files = {
-        "chain": cert.public_bytes(Encoding.PEM),
-        "key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-        "trust": authority[0].public_bytes(Encoding.PEM),
-    }
+    cert, key = as_bytes(issue("localhost", authority), Encoding.PEM)
+    files = {"chain": cert, "key": key, "trust": as_bytes(authority, Encoding.PEM)[0]}
     for name, text in files.items():
         (folder / name).write_bytes(text)
     return {name: folder / name for name in files}
@@ -606,7 +571,7 @@ def with_certificate(power, server, endpoint, pair, trust, host="localhost", **k
     """A device whose account for the server is one of security mode 2."""
     device = power()
     device.new(endpoint, f"coaps://{host}:{server.secure_port}", lifetime=60, **kw)
-    cert, key = der(pair)
+    cert, key = as_bytes(pair)
     for rid, value in ((2, 2), (3, cert), (4, trust), (5, key)):
         device.set(f"/0/0/{rid}", value)
     return device
@@ -615,7 +580,7 @@ def with_certificate(power, server, endpoint, pair, trust, host="localhost", **k
 def test_x509(power, certified, authority, endpoint):
     certified.request("security-add", endpoint=endpoint)
     device = with_certificate(
-        power, certified, endpoint, issue(endpoint, authority), der(authority)[0]
+        power, certified, endpoint, issue(endpoint, authority), as_bytes(authority)[0]
     )
     device.start()
     registered = certified.wait("registered", 15, endpoint=endpoint)
@@ -633,8 +598,8 @@ def test_x509(power, certified, authority, endpoint):
 @pytest.mark.parametrize("wrong", ["authority", "name", "own"])
 def test_x509_refused(power, certified, authority, endpoint, wrong):
     certified.request("security-add", endpoint=endpoint)
-    mine = issue(endpoint, issue("another") if wrong == "own" else authority)
-    trust = der(issue("another") if wrong == "authority" else authority)[0]
+    mine = issue(endpoint, issue("another", ca=True) if wrong == "own" else authority)
+    trust = as_bytes(issue("another", ca=True) if wrong == "authority" else authority)[0]
     host = "127.0.0.1" if wrong == "name" else "localhost"
     device = with_certificate(
         power, certified, endpoint, mine, trust, host, ack_timeout=100, retry=False
@@ -649,8 +614,8 @@ def test_x509_refused(power, certified, authority, endpoint, wrong):
 def test_int_2_client_initiated_bootstrap_certificate(
     power, certified, certified_bootstrap, authority, endpoint
 ):
-    trust = der(authority)[0]
-    cert, key = der(issue(endpoint, authority))
+    trust = as_bytes(authority)[0]
+    cert, key = as_bytes(issue(endpoint, authority))
     mode = {"mode": "X509", "public": cert.hex(), "key": key.hex(), "server": trust.hex()}
     for server in (certified, certified_bootstrap):
         server.request("security-add", endpoint=endpoint)
