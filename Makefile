@@ -7,9 +7,12 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 READY := $(VENV)/.ready
 MICROPYTHON ?= $(BIN)/micropython
+# OMA's object definitions, and test data of others: not in this repository, and nothing is built from them.
+LWM2M_REGISTRY ?= $(CURDIR)/../shared/registry
+LWM2M_VECTORS ?= $(CURDIR)/../shared/vectors
 PROFILE ?= core
 BOARD ?= UNIX
-export PROFILE BOARD
+export PROFILE BOARD LWM2M_REGISTRY LWM2M_VECTORS
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo server test unit size bench lint format tables package firmware deploy romfs quec clean
@@ -29,6 +32,9 @@ $(READY): requirements.txt
 
 demo: $(READY) ## a server and a client talk before your eyes (KEEP=1 leaves both running)
 	$(PY) -m tools.demo $(if $(KEEP),--keep)
+
+server: $(READY) ## a server on this terminal, for a device of yours (ARGS="--host ::"; ARGS=-h lists the options)
+	$(PY) -m tools.server $(ARGS)
 
 unit: $(READY) ## unit tests on MicroPython only (TESTS="tlv block" picks some)
 	$(MICROPYTHON) tests/unit/run.py $(TESTS)
@@ -52,7 +58,7 @@ lint: $(READY) ## style, spelling, and what old MicroPython lacks
 format: $(READY) ## put the Python code into its standard form
 	$(BIN)/ruff format .
 
-tables: $(READY) ## are the committed object tables what the compiler makes?
+tables: $(READY) ## are the committed object tables what the compiler makes of OMA's XML in LWM2M_REGISTRY?
 	$(PY) -m tools.objects --check
 
 package: $(READY) ## write package.json (for mip) anew from manifest.py

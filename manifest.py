@@ -124,7 +124,14 @@ def freeze_profile():
     """Freezes what the options ask for."""
     import os
 
-    options.defaults(profile="standard", port=None, debug=False)
+    defaults = {"profile": "standard", "port": None, "debug": False}
+    options.defaults(**defaults)
+    # A misspelt option would be as good as none.
+    for name in options._kwargs or ():
+        if name not in FEATURES and name not in defaults:
+            raise ValueError(
+                "option {!r}: not one of {}".format(name, ", ".join((*defaults, *FEATURES)))
+            )
     single = {name: getattr(options, name) for name in FEATURES}
     found = files(features(options.profile, **single), options.port)
     package(

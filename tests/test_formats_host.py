@@ -6,20 +6,18 @@ import base64
 import json
 import math
 import random
-import shutil
 import struct
 import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
 import cbor2
 import pytest
 
+from tools.mpy import micropython
+
 ROOT = Path(__file__).resolve().parent.parent
-_FOUND = Path(sys.executable).with_name("micropython")
-MICROPYTHON = str(_FOUND) if _FOUND.exists() else shutil.which("micropython")
-pytestmark = pytest.mark.skipif(not MICROPYTHON, reason="no micropython")
+pytestmark = pytest.mark.needs("micropython")
 
 STRING, INTEGER, FLOAT, BOOLEAN, OPAQUE, TIME, OBJLNK, UINT, CORELNK = range(1, 10)
 CBOR, SENML_JSON, SENML_CBOR, JSON, LWM2M_CBOR = 60, 110, 112, 11543, 11544
@@ -69,7 +67,7 @@ def device(tmp_path: Path, jobs: list) -> list:
     (tmp_path / "jobs.json").write_text(json.dumps(jobs))
     (tmp_path / "script.py").write_text(SCRIPT % [str(ROOT / "lib"), str(ROOT / "tests/unit")])
     done = subprocess.run(
-        [MICROPYTHON, "-X", "heapsize=16m", tmp_path / "script.py", tmp_path / "jobs.json"],
+        [micropython(), "-X", "heapsize=16m", tmp_path / "script.py", tmp_path / "jobs.json"],
         capture_output=True,
         text=True,
         timeout=120,

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.mpy import micropython
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # The client under test. An execute of /3303/0/5605 tells how it is; then it starts anew, and tells how much
@@ -194,11 +196,11 @@ class Server:
         return self.receive(lambda d: d[4 : 4 + (d[0] & 15)] == token)
 
 
+@pytest.mark.needs("micropython")
 def test_ten_thousand():
     server = Server()
-    micropython = os.environ.get("MICROPYTHON") or str(ROOT / ".venv/bin/micropython")
     device = subprocess.Popen(
-        [micropython, "-c", DEVICE % server.port],
+        [micropython(), "-c", DEVICE % server.port],
         stdout=subprocess.PIPE,
         text=True,
         env=dict(os.environ, MICROPYPATH=f"{ROOT / 'lib'}:.frozen"),

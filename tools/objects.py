@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Compile OMA LwM2M object definitions.
 
-    python -m tools.objects FILE.xml... -o OUT.py [--name NAME]   a table to freeze, import or load()
+    python -m tools.objects FILE.xml... -o OUT.py [--name NAME]   a table for client.objects(), to freeze or import
     python -m tools.objects FILE.xml... --names OUT.json          names, types, ranges and units for the host
-    python -m tools.objects --check | --write                     the files of this repository
+    python -m tools.objects --check | --write --registry DIR      the files of this repository, from OMA's XML in DIR
 
 Several files with one object id are versions of one object and become one record.
 
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import struct
 import sys
@@ -77,7 +78,6 @@ NOT_NEGATIVE = {
 }
 
 ROOT = Path(__file__).resolve().parent.parent
-REGISTRY = ROOT.parent / "shared" / "registry"
 GENERATED = {
     "lib/lwm2m/model.py": (0, 1, 3),
     "lib/lwm2m/model_standard.py": (2, 4, 5, 6, 7, 11, 16, 19),
@@ -381,11 +381,16 @@ def registry_files(registry: Path, ids: tuple[int, ...]) -> list[Path]:
     return sorted(p for p in found if p.exists())
 
 
-def repository(registry: Path, write: bool) -> int:
+def repository(registry: Path | None, write: bool) -> int:
     """Compare the committed files with what the compiler makes of the registry, or write them."""
-    if not registry.is_dir():
-        print(f"objects: skipped, there is no registry directory {registry}")
-        return 0
+    if registry is None or not registry.is_dir():
+        said = f"there is no folder {registry}" if registry else "no --registry or LWM2M_REGISTRY"
+        print(
+            f"objects: nothing was {'written' if write else 'checked'}: {said} with OMA's XML files",
+            file=sys.stderr,
+        )
+        # Who has no registry can work on all the rest; where everything must run, that is a failure.
+        return 1 if write or os.environ.get("LWM2M_REQUIRE_ALL") else 0
     stale = 0
     for target, ids in GENERATED.items():
         objects = load(registry_files(registry, ids))
@@ -408,7 +413,7 @@ def repository(registry: Path, write: bool) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     p = argparse.ArgumentParser(
-        prog="tools.objects", description="Compile OMA LwM2M object definitions."
+        prog="python -m tools.objects", description="Compile OMA LwM2M object definitions."
     )
     p.add_argument(
         "xml", nargs="*", type=Path, help="object definitions; versions of one object are merged"
@@ -421,7 +426,11 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--check", action="store_true", help="are this repository's tables up to date?")
     p.add_argument("--write", action="store_true", help="write this repository's tables")
     p.add_argument(
-        "--registry", type=Path, default=REGISTRY, help="directory of the OMA XML files"
+        "--registry",
+        type=Path,
+        metavar="DIR",
+        default=os.environ.get("LWM2M_REGISTRY") or None,
+        help="folder of OMA's XML files, for --check and --write ($LWM2M_REGISTRY)",
     )
     args = p.parse_args(argv)
     try:
@@ -438,6 +447,9 @@ def main(argv: list[str] | None = None) -> int:
                 path.write_text(made, encoding="utf-8")
     except Bad as e:
         print(e, file=sys.stderr)
+        return 1
+    except OSError as e:
+        print(f"error: {e.filename}: {e.strerror}", file=sys.stderr)
         return 1
     return 0
 

@@ -29,7 +29,7 @@ def content() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns 1 if --check finds package.json out of date."""
-    parser = argparse.ArgumentParser(prog="make package")
+    parser = argparse.ArgumentParser(prog="python -m tools.package")
     parser.add_argument("--check", action="store_true", help="only compare")
     options = parser.parse_args(arguments)
     if not options.check:

@@ -19,7 +19,7 @@ from pathlib import Path
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
-from tools import firmware
+from tools import firmware, profiles
 from tools.bridge import Bridge
 
 QEMU = "qemu-system-arm"
@@ -137,7 +137,7 @@ class Qemu:
 def main(arguments: list[str] | None = None) -> int:
     """Command line: boots a board for a person, until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m tools.qemu")
-    parser.add_argument("--profile", default="core")
+    parser.add_argument("--profile", default="core", choices=[*profiles.PROFILES, "none"])
     parser.add_argument("--heap", type=int, help="bytes of heap")
     options = parser.parse_args(arguments)
     try:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """make size                 measures, and prints the tables
 make size ARGS=--update   also writes docs/size.json and docs/size.svg
-make size ARGS=--check    ends with 1 if a budget is exceeded, or a figure grew by more than 1 % over docs/size.json
+make size ARGS=--check    ends with 1 if a budget is exceeded, a figure grew by more than 1 % over docs/size.json, or
+                          that lists other files than there are
 make size ARGS=--mpy      only the .mpy bytes of each file: needs no cross compiler
 
 Flash is what the image of QEMU's mps2-an385 grows by when a profile is frozen into it (text + data, generic port
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from tools import firmware, lint, mpy, profiles
 from tools.profiles import ROOT
-from tools.qemu import ROM_ADDRESS, Qemu
+from tools.qemu import Qemu
 
 REPORT = ROOT / "docs/size.json"
 PICTURE = ROOT / "docs/size.svg"
@@ -301,7 +302,7 @@ def picture(report: dict) -> str:
 
 
 def problems(report: dict, committed: dict | None) -> list[str]:
-    """What exceeds a budget, or grew by more than 1 % over the committed report."""
+    """What exceeds a budget, or grew by more than 1 % over the committed report, or is not in it."""
     found = []
     budgets = profiles.settings()["budgets"]
     for name, limits in budgets.items():
@@ -313,6 +314,13 @@ def problems(report: dict, committed: dict | None) -> list[str]:
             if got.get(key, 0) > limit:
                 found.append(
                     f"{name}: {key} is {_n(got[key])} bytes, {_n(got[key] - limit)} over its budget"
+                )
+    if committed is not None:
+        old, new = set(committed.get("files", ())), set(report["files"])
+        for names, said in ((new - old, "has no"), (old - new, "still has")):
+            if names:
+                found.append(
+                    f"docs/size.json {said} {', '.join(sorted(names))}: run `make size ARGS=--update`"
                 )
     for name, figures in (committed or {}).get("profiles", {}).items():
         for key in ("mpy", "flash", "ram"):
@@ -327,7 +335,7 @@ def problems(report: dict, committed: dict | None) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="make size")
+    parser = argparse.ArgumentParser(prog="python -m tools.size")
     parser.add_argument("--check", action="store_true", help="fail on excess and regression")
     parser.add_argument("--update", action="store_true", help="write docs/size.json and size.svg")
     parser.add_argument("--mpy", action="store_true", help="only .mpy bytes")

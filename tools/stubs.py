@@ -1,7 +1,8 @@
 # Compares the type stubs in typings/ with the code of the client
 # SPDX-License-Identifier: MIT
 """python -m tools.stubs: every name of a stub must be in the code, with the same parameters and defaults; every
-option of Client must be in the stub. Editors find typings/ by themselves, and complete by it.
+option of Client must be in the stub, and every object that an application sets up must have one. Editors find
+typings/ by themselves, and complete by it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _HOMES |= {"CoapError": "coap"}
 _TYPES = {"Value", "Values", "Event", "Channel"}
 # Attributes of Client that other files of the client use.
 _INTERNAL = {"rootpath", "access", "written", "meter"}
+# Objects that Client sets up by itself.
+_BUILT_IN = {"__init__", "device"}
 
 
 class Module:
@@ -114,10 +117,14 @@ def findings() -> Iterator[str]:
     """Every difference, as file: text."""
     endpoint = Module(PACKAGE / "coap.py").classes["Endpoint"]
     options = _class_names(endpoint)[1]
-    for path in sorted(TYPINGS.glob("*.pyi")):
+    objects = {path.stem for path in PACKAGE.glob("objects/*.py")} - _BUILT_IN
+    for name in sorted(objects - {path.stem for path in TYPINGS.glob("objects/*.pyi")}):
+        yield f"lib/lwm2m/objects/{name}.py: has no stub in typings/lwm2m/objects"
+    for path in sorted(TYPINGS.rglob("*.pyi")):
         stub = Module(path)
+        own = str(path.relative_to(TYPINGS).with_suffix(""))
         for name in sorted({*stub.functions, *stub.classes, *stub.names} - _TYPES):
-            home = _HOMES.get(name, path.stem) if path.stem == "__init__" else path.stem
+            home = _HOMES.get(name, own) if own == "__init__" else own
             file = PACKAGE / f"{home}.py"
             where = f"{path.relative_to(ROOT)}: "
             code = Module(file) if file.exists() else None

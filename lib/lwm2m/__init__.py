@@ -24,6 +24,11 @@ class Face:
             from .tree import LATER, CoapError
 
             return LATER if name == "LATER" else CoapError
+        try:
+            # a part of the package, such as aio or presets
+            return __import__(name, globals(), None, ("x",), 1)
+        except ImportError:
+            pass
         from .quectel import lwm2m
 
         return lwm2m if name == "lwm2m" else getattr(lwm2m(), name)

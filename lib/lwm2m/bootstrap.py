@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MIT
 from .coap import CoapError
 from .requests import decode, link, version
-from .session import ON, Session
+from .session import ON, Session, address
 from .tree import join
 
 _LINK = const(40)
+_FAILED = const(4)
 _ASKING = const(7)
 
 
@@ -14,6 +15,14 @@ class Bootstrap(Session):
 
     bootstrap = True
     saved = None  # objects as they were, {object: {instance: {resource: value}}}, once the server writes
+
+    def open(self, now):
+        c = self.client
+        if self.state == _FAILED and c.servers():
+            # no bootstrap was to be had for so long: perhaps the servers there are take the client by now
+            c.later(c.register, None)
+        else:
+            Session.open(self, now)
 
     def ask(self, now):
         if self.client.listening:
@@ -79,6 +88,13 @@ class Bootstrap(Session):
         code = p.code
         if code == 2 and p.name == b"bs":
             return self.finish()
+        if o == 2 and o not in t.inst:
+            try:
+                from .objects.access import setup
+
+                setup(self.client)
+            except ImportError:
+                pass
         if p.name or (o >= 0 and o not in t.inst):
             raise CoapError(0x84)
         ct = p.accept
@@ -136,17 +152,41 @@ class Bootstrap(Session):
         self.begin()
         c = self.client
         t = self.tree
-        self.emit(3)
-        n = len(c.servers())
+        ids = [t.get(1, i, 0) for _, i, _ in c.servers()]
+        good = len(set(ids)) == len(t.inst[1]) > 0
         for d in t.inst[0].values():
-            if d.get(2) == 0 and not (d.get(3) and d.get(5)):
-                n = 0
-        if not n or n != len(t.inst[1]):
+            mode = d.get(2, 3)
+            try:
+                # coaps goes with a mode that has keys, coap with none
+                good &= address(str(d.get(0) or b"", "utf8"), mode != 3)[0] == (mode != 3)
+            except ValueError:
+                good = False
+            if mode == 0 and not (d.get(3) and d.get(5)):
+                good = False
+        if not good:
             c.later(self.refused, 1)
             raise CoapError(0x86)
+        self.emit(3)
         self.saved = None
         self.attempts = self.sequences = 0
         c.later(c.register, self)
+        end = t.get(0, self.sec, 12)
+        if end:
+            end += c.sec
+
+            def purge(now):
+                # the account of the bootstrap server ends, as 0/x/12 says (Core 1.1.1 E.1)
+                if c.sec < end:
+                    return min(end - c.sec, 1000) * 1000
+                c.every.remove(purge)
+                if self.sec in t.inst[0]:
+                    t.delete(0, self.sec)
+                if self in c.sessions:
+                    c.sessions.remove(self)
+                    self.close()
+                return 0
+
+            c.every.append(purge)
         return 0x44
 
     def discover(self, w):

@@ -6,7 +6,7 @@ from .coap import CoapError, Endpoint, Packet, Writer
 from .formats import find
 from .observe import changed
 from .port import identity, open_udp, ready, ticks_add, ticks_diff, ticks_ms
-from .session import ON, Session
+from .session import ON, Session, address
 from .tree import Tree, canonical, join, native, split
 
 try:
@@ -23,6 +23,9 @@ _DELETE = const(5)
 _VALIDATE = const(6)
 _STREAM = const(7)
 _CHANGED = const(8)
+
+_VERSIONS = (None, "1.0", "1.1", "1.2")
+_BINDINGS = (b"U", b"UQ", b"S", b"SQ", b"US", b"UQS")
 
 # by number; those up to 13 are Zephyr's
 _EVENTS = (
@@ -82,15 +85,16 @@ class Client:
     def __init__(self, endpoint=None, uri=None, **options):
         self.coap = {}
         for k, v in options.items():
-            if hasattr(Client, k):
+            if hasattr(Client, k) and not callable(getattr(Client, k)):
                 setattr(self, k, v)
             elif hasattr(Endpoint, k):
                 self.coap[k] = v
             else:
                 raise TypeError("no such option: " + k)
+        if self.version not in _VERSIONS or self.binding.encode() not in _BINDINGS:
+            raise ValueError("version or binding")
         self.endpoint = endpoint
-        if self.root:
-            self.root = tuple(self.root.strip("/").encode().split(b"/"))
+        self.root = tuple(self.root.strip("/").encode().split(b"/")) if self.root else ()
         self.rootpath = b"/".join((b"",) + self.root)
         self.mutex = allocate_lock and allocate_lock()
         self.owner = self.last = self.w = None
@@ -118,7 +122,10 @@ class Client:
                 5: key,
                 10: self.ssid,
             }
-            t.inst[1][0] = {0: self.ssid, 1: self.lifetime, 6: True, 7: self.binding.encode()}
+            t.inst[1][0] = {}
+            for r, v in enumerate((self.ssid, self.lifetime)):
+                self.set("/1/0/%d" % r, v)
+            t.inst[1][0].update({6: True, 7: self.binding.encode()})
 
     # the lock: other threads stay out while it is held; the thread that holds it may take it again
 
@@ -153,7 +160,10 @@ class Client:
         if isinstance(value, list) and row & 0x800 and ri < 0:
             value = dict(enumerate(value))
         if value is not None:
-            value = canonical(row, value)
+            try:
+                value = canonical(row, value)
+            except TypeError:
+                raise ValueError("wrong type: " + path)
             if (ri < 0 and bool(row & 0x800)) != isinstance(value, dict):
                 raise ValueError("wrong shape: " + path)
         with self:
@@ -174,17 +184,19 @@ class Client:
     def exec(self, path, args=b""):
         """Execute a resource as a server would; ValueError where there is nothing to execute."""
         o, i, r, ri, row = self.place(path)
-        if not row & 0x400 or not (self.tree.ask(_EXEC, o, i, r, args) or o == 1):
-            raise ValueError("nothing to execute: " + path)
-        if o == 1:
-            self.control(i, r)
+        with self:
+            if not row & 0x400 or not (self.tree.ask(_EXEC, o, i, r, args) or o == 1):
+                raise ValueError("nothing to execute: " + path)
+            if o == 1:
+                self.control(i, r)
 
     def create(self, path):
         """Create an instance ("/3303/0"), or, without its id, the next one; returns its path."""
         o, i, r, ri = split(path)
-        if self.tree.find(o) < 0 or r >= 0:
-            raise ValueError("no object: " + path)
+        flags = self.tree.find(o)
         d = self.tree.inst.setdefault(o, {})
+        if flags < 0 or r >= 0 or i > 65534 or (d and not flags & 1):
+            raise ValueError("no object, or no more of it: " + path)
         k = max(i, 0)
         while k in d:
             if i >= 0:
@@ -227,7 +239,8 @@ class Client:
     validate = teller(_VALIDATE)
 
     def answer(self, path, value=None):
-        """The value of a read, or the outcome of a write or execute, whose function returned LATER."""
+        """The value of a read, or the outcome of a write or execute, whose function returned LATER; a CoapError
+        refuses. The whole request is done again then: its other functions hear of it once more."""
         with self:
             self.answers[tuple(split(path)[:3])] = value
 
@@ -359,20 +372,28 @@ class Client:
     def stop(self, force=False):
         """De-register from every server and stop; `force` just stops."""
         with self:
-            for s in self.sessions:
-                if force or s.bootstrap:
-                    s.close()
-                    if force or not self.listening:
-                        s.emit(9)
-                else:
-                    s.leave(False)
+            if self.depth > 1:
+                # one of the application's functions asks for it: first what that belongs to is brought to its end
+                self.later(self.end, force)
+            else:
+                self.end(force)
+
+    def end(self, force):
+        for s in self.sessions:
+            if force or s.bootstrap:
+                s.close()
+                if force or not self.listening:
+                    s.emit(9)
+            else:
+                s.leave(False)
 
     def pause(self):
         """Stand still: no timer runs, no datagram is taken, until resume()."""
-        self.suspended = True
-        for s in self.sessions:
-            if s.tls and s.location:
-                s.sock.save()
+        with self:
+            self.suspended = True
+            for s in self.sessions:
+                if s.tls and s.location:
+                    s.sock.save()
         self.emit(11, 0)
 
     def resume(self):
@@ -394,13 +415,16 @@ class Client:
         for s in self.sessions:
             x = s.state
             if x > 4 or (x == ON and s.bootstrap):
-                x = 1
+                x = int(not s.disabled)
             if x == ON or not n:
                 n = x
         return n
 
     def active(self):
-        return self.stat() > 0
+        for s in self.sessions:
+            if s.state:
+                return True
+        return False
 
     def changed(self, o, i, r):
         f = self.tree.hook(_CHANGED, o, i, r)
@@ -419,7 +443,7 @@ class Client:
         if o == 1:
             if r == 1:
                 return max(v, self.min_lifetime)
-            if r == 7 and v not in (b"U", b"UQ", b"S", b"SQ", b"US", b"UQS"):
+            if r == 7 and v not in _BINDINGS:
                 raise CoapError(0x80)
         return v
 
@@ -441,11 +465,11 @@ class Client:
 
     def channel(self, s):
         """What a session sends through: a datagram socket, or DTLS over one, and then `s.tls` is set."""
-        d = self.tree.inst[0][s.sec]
+        d = self.tree.inst[0].get(s.sec) or {0: b""}
         mode = d.get(2, 3)
         secure, host, number = address(str(d[0], "utf8"), mode != 3)
         if secure and mode == 3:
-            raise ValueError
+            raise ValueError("coaps without a key")
         if self.transport:
             c = self.transport(host, number)
         else:
@@ -457,9 +481,9 @@ class Client:
                 from .secure import Channel
 
                 c = Channel(s, d, c, host)
-            except (ImportError, ValueError):
+            except Exception:
                 c.close()
-                raise ValueError
+                raise
         elif not self.w:
             self.w = Writer(self.size)
         return c
@@ -514,26 +538,3 @@ class Client:
             t = self.poll()
             # another thread's set() is noticed within a quarter of a second
             ready(250 if t < 0 or t > 250 else t)
-
-
-def address(uri, secure=False):
-    """(secure, host, port) of "coap(s)://host[:port]" or "host[:port]"; ValueError where it is none."""
-    s = uri
-    if "://" in s:
-        scheme, s = s.split("://", 1)
-        secure = scheme == "coaps"
-        if not secure and scheme != "coap":
-            s = ""
-    s = s.split("/")[0]
-    p = 5684 if secure else 5683
-    k = s.rfind(":")
-    if k > s.rfind("]"):
-        p = int(s[k + 1 :])
-        s = s[:k]
-    if s[:1] + s[-1:] == "[]":
-        s = s[1:-1]
-    elif ":" in s:
-        s = ""
-    if not s or not 0 < p < 65536:
-        raise ValueError("no address: " + uri)
-    return secure, s, p

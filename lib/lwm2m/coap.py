@@ -20,8 +20,6 @@ _DONE = const(6)
 _REQ = const(7)
 
 # a request that may take several blocks
-_CODE = const(0)
-_BODY = const(4)
 _SZX = const(5)
 _NUM = const(6)
 _TOTAL = const(7)  # 0 as long as it fits into one message
@@ -317,10 +315,15 @@ class Endpoint:
 
     def request(self, now, code, path, query, ct, body, done):
         """Send a request: `path` and `query` are sequences of bytes, `body(writer)` puts the payload (or
-        is None); what does not fit into a block goes block by block, `body` being called for each."""
+        is None); what does not fit into a block goes block by block, `body` being called for each.
+        `done` as in confirm(); it also gets the code of a request that can't be written."""
         m = self.next_mid()
         token = self.salt + bytes((m >> 8, m & 255))
-        self.send_block(now, [code, path, query, ct, body, self.szx, 0, 0], token, done)
+        try:
+            self.send_block(now, [code, path, query, ct, body, self.szx, 0, 0], token, done)
+        except CoapError as e:
+            # too long for the buffer, or `body` refuses
+            done(e.args[0], None)
 
     def send_block(self, now, req, token, done):
         code, path, query, ct, body, szx, num, total = req
@@ -504,6 +507,8 @@ class Endpoint:
         num = 0
         if b2 >= 0:
             num = b2 >> 4
+            if b2 & 7 == 7:
+                raise CoapError(0x80)
             szx = min(b2 & 7, szx)
         total = -1
         while True:

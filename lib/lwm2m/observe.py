@@ -297,6 +297,12 @@ def notify(s, e, now, sec):
             present(t, e[_O], e[_I], e[_RID], e[_RI], 0x100)
         s.content(None, e[_O:_CT], e[_SEQ], e[_CT])
     except CoapError as x:
+        if not x.args[0]:
+            # a function answers later, and the notification waits for that
+            t.used = t.memo = None
+            if not [x for x in s.later if x[3] is e]:
+                s.later.append((t.waiting, sec, s, e))
+            return
         # what can't be read any more ends with its error (RFC 7641 4.2)
         used = None
         drop(s, e)
@@ -313,6 +319,7 @@ def notify(s, e, now, sec):
         def done(code, p):
             if code == -2:
                 e[_DIRTY] = True
+                s.hold()
                 s.lost()
             elif used and not code:
                 t.series.sent(used)

@@ -5,6 +5,11 @@ import sys
 from .client import Client, address
 from .port import binascii
 
+# states, as in session.py
+_ON = const(2)
+_CONNECTING = const(6)
+_ASKING = const(7)
+
 
 def integer(v, lo, hi):
     """ValueError where `v` is no integer from `lo` to `hi`."""
@@ -29,12 +34,24 @@ class Lwm2m:
     running = False
 
     def __init__(self):
-        if self.client:
-            self.client.stop(True)
+        c = self.client
+        if c:
+            # no de-registration is sent, and none told
+            c.listeners = c.listeners[1:]
+            c.stop(True)
         self.client = c = Client()
         c.listeners.append(self.heard)
         c.written = self.written
         del c.tree.inst[0][0]
+        try:
+            from .model_standard import TABLE
+
+            c.objects(TABLE)
+            c.on_create("/11", self.created)
+        except ImportError:
+            pass
+        self.updates = []  # SSIDs of those under way
+        self.fresh = 0  # not 0: there is an account that register() has not seen yet
         self.urc = True
         self.mode = 3
         self.name = None
@@ -48,15 +65,17 @@ class Lwm2m:
         """Set up: see the table of QuecPython's page; a list of one element clears that server."""
         if not isinstance(values, (list, tuple)) or not isinstance(kind, int):
             return -1
+        if kind == 9:
+            if values:
+                return -1
+            self.__init__()
+            return 0
         with self.client:
             try:
                 if kind == 1:
                     return self.security(*values)
                 if kind == 2:
                     return self.server(*values)
-                if kind == 9:
-                    self.__init__(*values)
-                    return 0
                 if kind == 7:
                     download, update = values
                     integer(download, 0, 1)
@@ -74,7 +93,7 @@ class Lwm2m:
                 elif kind == 5:
                     integer(v, 0, 1)
                     self.urc = v
-                elif isinstance(v, str) and 0 < len(v) <= 64:
+                elif isinstance(v, str) and 0 < len(v.encode()) <= 64:
                     self.name = v
                 else:
                     return -1
@@ -82,37 +101,81 @@ class Lwm2m:
             except (AttributeError, TypeError, ValueError):
                 return -1
 
-    def security(self, sid, ssid=None, uri=None, bootstrap=None, mode=None, identity="", key=""):
+    def security(self, sid, *v):
         integer(sid, 0, 3)
-        insts = self.client.tree.inst[0]
-        if ssid is None:
-            insts.pop(sid, None)
-            return 0
-        integer(ssid, 1, 65534)
-        integer(mode, 0, 4)
-        secure = address(uri)[0]
-        if bootstrap != (sid == 0) or len(uri) > 256 or (secure and mode == 3):
-            return -1
-        d = {0: uri.encode(), 1: sid == 0, 2: mode, 10: ssid}
-        if mode == 0:
-            if not 0 < len(identity) <= 64 or not 0 < len(key) <= 128:
+        c = self.client
+        insts = c.tree.inst[0]
+        d = None
+        if v:
+            if len(v) not in (4, 6):
                 return -1
-            d[3] = identity.encode()
-            d[5] = binascii.unhexlify(key)
-            try:
-                from .dtls.record import Secure
-            except ImportError:
+            ssid, uri, bootstrap, mode = v[:4]
+            integer(ssid, 1, 65534)
+            integer(bootstrap, sid == 0, sid == 0)
+            integer(mode, 0, 4)
+            secure = address(uri)[0]
+            d = {0: uri.encode(), 1: sid == 0, 2: mode, 10: ssid}
+            integer(len(d[0]), 1, 256)
+            if secure and mode == 3:
+                return -1
+            for k in insts:
+                if k != sid and insts[k].get(10) == ssid:
+                    return -1
+            if mode == 0:
+                identity, key = v[4:]
+                d[3] = identity.encode()
+                d[5] = binascii.unhexlify(key)
+                integer(len(d[3]), 1, 64)
+                integer(len(key), 2, 128)
+                # newer MicroPython passes over spaces between the digits
+                if not type(identity) is type(key) is str or len(key) != 2 * len(d[5]):
+                    return -1
+                try:
+                    from .dtls.record import Secure
+                except ImportError:
+                    return -2
+            elif mode != 3:
                 return -2
-        elif mode != 3:
-            return -2
-        insts[sid] = d
+            elif v[4:] not in ((), ("", "")):
+                return -1
+        old = c.sessions
+        c.sessions = [s for s in old if s.sec != sid]
+        for s in old:
+            if s.sec != sid:
+                continue
+            if c.depth > 1:
+                # asked for by the callback: first what that belongs to is brought to its end
+                c.later(type(s).close, s)
+            else:
+                s.close()
+        insts.pop(sid, None)
+        if d:
+            insts[sid] = d
+            self.fresh |= sid
         return 0
+
+    def account(self, sid):
+        """The SSID of account `sid` and its instance of object 1: that which carries the SSID, else the first
+        from `sid` on that carries no other account's."""
+        t = self.client.tree.inst
+        ssid = t[0].get(sid, {}).get(10)
+        every = [d.get(10) for d in t[0].values()]
+        servers = t[1]
+        for i in servers:
+            if ssid and servers[i].get(0) == ssid:
+                return ssid, i
+        while sid in servers and (servers[sid].get(0) or -1) in every:
+            sid += 1
+        return ssid, sid
 
     def server(self, sid, *v):
         integer(sid, 1, 3)
-        insts = self.client.tree.inst[1]
+        t = self.client.tree
+        ssid, i = self.account(sid)
+        there = i in t.inst[1]
         if not v:
-            insts.pop(sid, None)
+            if there:
+                t.delete(1, i)
             return 0
         lt, pmin, pmax, disable, storing, binding = v
         for x in v[:4]:
@@ -123,8 +186,10 @@ class Lwm2m:
         # SMS is stored, and served over UDP
         if binding not in ("U", "UQ", "US", "UQS"):
             return -1
-        insts[sid] = {
-            0: 0,
+        if not there:
+            t.create(1, i)
+        d = {
+            0: ssid or t.get(1, i, 0) or 0,
             1: lt,
             2: pmin,
             3: pmax,
@@ -132,21 +197,49 @@ class Lwm2m:
             6: storing > 0,
             7: binding.encode(),
         }
+        for r in d:
+            t.put(1, i, r, -1, d[r])
         return 0
 
     def register(self):
         """Begin to register (or bootstrap) in the background; -1 where no server is configured."""
         c = self.client
-        if self.stat() in (1, 2):
-            return 0
+        with c:
+            start = True
+            for s in c.sessions:
+                # to listen to a bootstrap server is nothing that is under way
+                if s.state in (_ON, _CONNECTING, _ASKING) and not (s.bootstrap and c.listening):
+                    start = self.fresh
+            try:
+                if start:
+                    self.begin(c)
+                if not self.running:
+                    import _thread
+
+                    if sys.platform != "linux":
+                        _thread.stack_size(8192)
+                    _thread.start_new_thread(self.run, ())
+                    self.running = True
+            except (ValueError, OSError):
+                return -1
+        return 0
+
+    def begin(self, c):
+        self.updates = []
+        c.endpoint = None
+        if self.mode == 1:
+            c.endpoint = self.name
+            if not self.name:
+                raise ValueError
         t = c.tree
-        for sid, account in t.inst[0].items():
-            if sid:
-                d = t.inst[1].setdefault(
-                    sid, {1: 86400, 2: 86400, 3: 86400, 5: 86400, 6: True, 7: b"U"}
-                )
-                d[0] = account[10]
-        c.endpoint = self.name if self.mode == 1 else None
+        n = 0
+        for sid, d in t.inst[0].items():
+            if d.get(10) and not d.get(1):
+                n += 1
+                ssid, i = self.account(sid)
+                t.inst[1].setdefault(
+                    i, {1: 86400, 2: 86400, 3: 86400, 5: 86400, 6: True, 7: b"U"}
+                )[0] = ssid
         try:
             from .port import pdp
 
@@ -154,31 +247,36 @@ class Lwm2m:
             self.report(0, 1 - up, "pdp active", "successfully" if up else "failed", apn)
         except ImportError:
             pass  # no packet data protocol on this platform
-        with c:
+        if n > 1 and 2 not in t.inst and t.find(2) >= 0:
             try:
-                c.start()
-            except (ValueError, OSError):
-                return -1
-            if not self.running:
-                import _thread
+                from .objects.access import setup
 
-                if sys.platform != "linux":
-                    _thread.stack_size(8192)
-                _thread.start_new_thread(self.run, ())
-                self.running = True
-        return 0
+                setup(c)
+            except ImportError:
+                pass  # no access control in this image
+        c.start()
+        self.fresh = 0
 
     def run(self):
-        while True:
-            c = self.client
-            try:
-                c.run()
-            except Exception as e:
-                sys.print_exception(e)
-            with c:
-                if c is self.client and not c.active():
-                    self.running = False
-                    return
+        try:
+            while True:
+                c = self.client
+                try:
+                    c.run()
+                except Exception as e:
+                    sys.print_exception(e)
+                    from utime import sleep
+
+                    sleep(1)
+                with c:
+                    if c is self.client and not (c.active() or c.todo):
+                        # while register() has to wait: it sees either this, or a thread that goes on
+                        self.running = False
+                        return
+        except BaseException:
+            # SystemExit or KeyboardInterrupt ends the thread; register() begins another
+            self.running = False
+            raise
 
     def unregister(self):
         """De-register; -1 where there is nothing to leave."""
@@ -209,10 +307,17 @@ class Lwm2m:
                 s += (",%d" if isinstance(x, int) else ',"%s"') % x
             try:
                 self.call([n, code, "+QLWURC: " + s[1:]])
-            except Exception as e:
+            except BaseException as e:
                 sys.print_exception(e)
 
     def heard(self, n, ssid):
+        if n == 14:
+            self.updates.append(ssid)
+        elif ssid in self.updates:
+            self.updates.remove(ssid)
+            if n in (16, 21):
+                # refused: the client registers again
+                self.report(6, 1, "update", "failed", ssid)
         name = {
             1: "bootstrap",
             3: "bootstrap",
@@ -226,10 +331,15 @@ class Lwm2m:
         code = int(n in (1, 4, 6, 8, 17, 19))
         if name and n != 2:
             self.report(n, code, name, "failed" if code else "successfully", ssid)
-        elif n in (8, 9):
+        elif n in (8, 9, 12):
             self.report(n, code, "deregister", ssid, code)
         elif n in (20, 21):
             self.report(n, 0, "registering" if n == 21 else "bootstraping")
+
+    def created(self, path, v):
+        i = int(path[4:])
+        for r, v in self.client.tree.inst[11][i].items():
+            self.written(11, i, r, v)
 
     def written(self, o, i, r, v):
         name = {

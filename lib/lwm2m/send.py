@@ -1,6 +1,7 @@
 # Send (Core 1.1.1 6.4.6): values that go to the servers without being asked for
 # SPDX-License-Identifier: MIT
-from .coap import CoapError
+import sys
+
 from .formats import find
 from .formats.senml import walk
 from .session import ON
@@ -47,10 +48,7 @@ def waiting(s, fmt, ct, paths, done):
             ep = s.ep
             if memo not in t.memos:
                 t.memos.append(memo)
-            try:
-                ep.request(now, 2, (b"dp",), (), ct, body, answered)
-            except CoapError as e:
-                answered(e.args[0], None)
+            ep.request(now, 2, (b"dp",), (), ct, body, answered)
 
     def body(w):
         nonlocal used
@@ -71,6 +69,9 @@ def waiting(s, fmt, ct, paths, done):
         if code == -2:
             s.lost()
         if done:
-            done(code)
+            try:
+                done(code)
+            except Exception as e:
+                sys.print_exception(e)
 
     return go

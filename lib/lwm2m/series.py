@@ -92,6 +92,17 @@ class Series:
                 return True
         return False
 
+    def owns(self, o, i, r):
+        """True where cache() was asked for: the value that stands there is shown, whatever on_read() says."""
+        x = self.rings.get((o, i, r))
+        return x and not x[_PASSING]
+
+    def drop(self, o, i):
+        """What there is of an instance goes with it."""
+        for k in list(self.rings):
+            if k[:2] == (o, i):
+                del self.rings[k]
+
     def ring(self, o, i, r, row, n, oldest, passing):
         """Make the ring of a resource; False where there is one, or the type does not allow it."""
         # by type, and not for what has instances
@@ -113,5 +124,3 @@ def cache(client, path, n, oldest=False):
     if n < 1 or len(s.rings) >= s.most or not s.ring(o, i, r, row, n, oldest, False):
         raise ValueError("not to be cached: " + path)
     t.series = s
-    # the value that stands there is what formats without times show, whatever on_read() said before
-    client.on_read(path, lambda path, v: v)

@@ -1,9 +1,11 @@
 # One server: connect, register, update, de-register, and what to do when that fails (Core 1.1.1 6.2)
 # SPDX-License-Identifier: MIT
+from sys import print_exception
+
 from .coap import CoapError, Endpoint
 from .formats import find
 from .observe import poll as notifications
-from .observe import rejected
+from .observe import notify, rejected
 from .requests import serve
 
 # states: up to 4 what QuecPython's stat() tells, above it all is 1 there
@@ -23,13 +25,40 @@ _FORCED = const(8)
 
 _STREAM = const(7)  # a kind of function in tree.py
 
+_PATIENCE = const(
+    247
+)  # seconds that a request waits for its delayed answer, and its server for the response
+
 _FAR = const(1 << 28)  # seconds: far ahead, and yet an integer that is no object
+
+
+def address(uri, secure=False):
+    """(secure, host, port) of "coap(s)://host[:port]" or "host[:port]"; ValueError where it is none."""
+    s = uri
+    if "://" in s:
+        scheme, s = s.split("://", 1)
+        secure = scheme == "coaps"
+        if not secure and scheme != "coap":
+            s = ""
+    s = s.split("/")[0]
+    p = 5684 if secure else 5683
+    k = s.rfind(":")
+    if k > s.rfind("]"):
+        p = int(s[k + 1 :])
+        s = s[:k]
+    if s[:1] + s[-1:] == "[]":
+        s = s[1:-1]
+    elif ":" in s:
+        s = ""
+    if not s or not 0 < p < 65536:
+        raise ValueError("no address: " + uri)
+    return secure, s, p
 
 
 class Session:
     """The client's side of one server account: security instance `sec`, server instance `srv`."""
 
-    bootstrap = asleep = False
+    bootstrap = asleep = disabled = False
     sock = tls = kept = paths = None  # paths: of a composite observation
     what = tag = attempts = sequences = 0
     heard = 0  # seconds, when the server was last heard or spoken to: the awake window begins
@@ -69,7 +98,7 @@ class Session:
             if not e.args[0]:
                 if len(self.later) > 3:
                     raise CoapError(0xA3)
-                self.later.append((self.tree.waiting, bytes(p.raw), p.d, p.a, p.b))
+                self.later.append((self.tree.waiting, self.heard, bytes(p.raw), p.d, p.a, p.b))
             raise
         finally:
             self.tree.memo = None
@@ -81,8 +110,11 @@ class Session:
         for x in self.later[:]:
             if x[0] in self.tree.answers and not self.ep.busy():
                 self.later.remove(x)
-                p.parse(x[1], self.client.root)
-                p.d, p.a, p.b = x[2:]
+                if len(x) < 5:
+                    notify(x[2], x[3], now, self.client.sec)
+                    continue
+                p.parse(x[2], self.client.root)
+                p.d, p.a, p.b = x[3:]
                 p.b1 = -1
                 if self.ep.respond(p, 0, 0, self.ep.next_mid(), now):
                     self.ep.confirm(now, None, lambda code, p: None)
@@ -140,14 +172,18 @@ class Session:
 
     # toward the server
 
-    def start(self, delay=0):
-        if self.observed and self.account(6):
+    def hold(self):
+        """The server is out of reach: keep what changes under its observations, if it wants that (1/x/6)."""
+        if self.account(6):
             try:
                 from .store import hold
 
                 hold(self)
             except ImportError:
                 pass
+
+    def start(self, delay=0):
+        self.hold()
         self.close()
         self.state = _WAITING
         self.at = self.client.sec + delay
@@ -162,9 +198,13 @@ class Session:
 
     def open(self, now):
         c = self.client
+        self.disabled = False
         try:
             self.sock = c.channel(self)
-        except (OSError, ValueError):
+        except Exception as e:
+            # no such security mode, no credentials, whatever a hook of the application raises
+            if not isinstance(e, OSError):
+                print_exception(e)
             self.emit(17)
             return self.fail(4)
         self.ep = Endpoint(self.sock, c.w, c.p, self)
@@ -260,7 +300,8 @@ class Session:
         if code == 0x44:
             return self.on(7)
         # lost, or forgotten by the server: register again, without giving up
-        self.emit(6)
+        if code == -2:
+            self.emit(6)
         if self.state != ON:
             return
         if code > 0:
@@ -269,7 +310,7 @@ class Session:
             self.start()
 
     def lost(self):
-        """A notification was not acknowledged: see whether the server is still there."""
+        """An update is wanted: the server may be lost, or the client's address may be another one."""
         self.what |= _FORCED
 
     def wake(self):
@@ -292,6 +333,8 @@ class Session:
             self.gone(0x42, None)
 
     def gone(self, code, p):
+        if self.disabled:
+            self.hold()
         self.location = self.groups = ()
         self.observed = []
         if self.tls:
@@ -317,7 +360,12 @@ class Session:
             return
         self.attempts = 0
         self.sequences += 1
-        if not self.bootstrap and c.bootstrap_account() >= 0 and self.account(16, True):
+        if (
+            not self.bootstrap
+            and c.bootstrap_account() >= 0
+            and self.account(16, True)
+            and c.stat() != ON  # another server still has the client
+        ):
             return c.later(c.bootstrap, None)
         self.state = _FAILED
         if c.retry and self.sequences != self.account(20):
@@ -357,11 +405,17 @@ class Session:
 
     def work(self, now, sec):
         c = self.client
-        if (self.what or sec >= self.at) and not self.ep.busy():
+        if c.triggered:
+            return 1000  # a bootstrap is under way, and may take back what it writes
+        ep = self.ep
+        if (self.what or sec >= self.at) and not ep.busy():
             self.update(now)
             return 0
-        if c.answers and self.later:
-            self.answer(now)
+        if self.later:
+            if c.answers:
+                self.answer(now)
+            elif sec - self.later[0][1] > _PATIENCE:
+                self.later.pop(0)
         if c.depth > 1:
             return 100  # the application holds the lock
         if self.sends:
@@ -376,4 +430,6 @@ class Session:
                 t = min(t, max(awake, 1))
         wait = min(max(t, 0), 1000) * 1000 + 1
         t = notifications(self, now)
+        if self.what and not ep.busy():
+            return 0  # one of them, or a Send, has to wait for an update
         return wait if t < 0 or wait < t else t

@@ -27,13 +27,14 @@ def hold(s):
             # what was to be told when the server was lost
             x.add(o, i, r, v)
 
-    for e in s.observed:
-        o, i, r, ri = e[_O:_CT]
-        if e[_CT] in _SENML and i in t.inst.get(o, ()):
-            n = e[_V][_HQMAX] or _VALUES
-            if r < 0:
-                t.resources(o, i, one, n)
-            elif ri < 0:
-                one(n, o, i, r, 0, t.read(o, i, r))
+    for g in (s,) + s.groups:
+        for e in g.observed:
+            o, i, r, ri = e[_O:_CT]
+            if e[_CT] in _SENML and i in t.inst.get(o, ()):
+                n = e[_V][_HQMAX] or _VALUES
+                if r < 0:
+                    t.resources(o, i, one, n)
+                elif ri < 0:
+                    one(n, o, i, r, 0, t.read(o, i, r))
     if x.rings:
         t.series = x

@@ -188,6 +188,8 @@ class Tree:
             if v is LATER:
                 self.waiting = at
                 raise CoapError(0)
+            if isinstance(v, CoapError):
+                raise v  # as Client.answer() may give it
             return canonical(kind, v) if kind and v is not None else v
         except CoapError:
             raise
@@ -216,7 +218,7 @@ class Tree:
         if f:
             # an object's own function in place of a value
             v = v()
-        if o in self.hooks:
+        if o in self.hooks and not (self.series and self.series.owns(o, i, r)):
             g = self.hook(_READ, o, i, r)
             if g:
                 f = g
@@ -266,4 +268,6 @@ class Tree:
     def delete(self, o, i):
         del self.inst[o][i]
         self.memos.clear()
+        if self.series:
+            self.series.drop(o, i)
         self.changed(o, i, -1)

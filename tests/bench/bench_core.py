@@ -17,6 +17,8 @@ import time
 import tracemalloc
 from pathlib import Path
 
+from tools.mpy import micropython
+
 ROOT = Path(__file__).resolve().parents[2]
 DEVICE = ROOT / "tests/bench/core.py"
 REQUESTS = 3000
@@ -42,11 +44,10 @@ def request(code, path, options, payload, mid):
     return d + options + (b"\xff" + payload if payload else b"")
 
 
-def micropython(*arguments, **kw):
-    command = [os.environ.get("MICROPYTHON") or str(ROOT / ".venv/bin/micropython"), str(DEVICE)]
+def start(*arguments, **kw):
     path = os.environ.get("MICROPYPATH") or f"{ROOT / 'lib'}:.frozen"
     return subprocess.Popen(
-        [*command, *map(str, arguments)],
+        [micropython(), str(DEVICE), *map(str, arguments)],
         stdout=subprocess.PIPE,
         text=True,
         env=dict(os.environ, MICROPYPATH=path),
@@ -173,7 +174,7 @@ async def aiocoap_serves(answers):
 
 def ours():
     load = Load()
-    device = micropython(load.port)
+    device = start(load.port)
     try:
         load.registered()
         return serve(load, device.pid)
@@ -210,7 +211,7 @@ def theirs(answers):
 
 def in_memory():
     """{name: (bytes, microseconds)} of the device's own measurements."""
-    process = micropython()
+    process = start()
     text, _ = process.communicate(timeout=60)
     if process.returncode:
         raise RuntimeError(f"{DEVICE.name} failed:\n{text}")

@@ -2,32 +2,21 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from tools import firmware
-from tools.qemu import ADVICE, QEMU, Qemu
+from tools.qemu import QEMU, Qemu
 
 BOARD = "QEMU_MPS2_AN385"
 
 
-def need(reason: str | None) -> None:
-    """Skips a test on a machine that cannot run it; where everything must run, that is a failure."""
-    if reason:
-        if os.environ.get("LWM2M_REQUIRE_ALL"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
-def image():
+def image(need):
     """image(profile="core", heap=None, **features): the path of a frozen image of the board."""
-    need(firmware.missing(BOARD))
-    need(None if shutil.which(QEMU) else f"{QEMU} is missing: {ADVICE}")
+    need(QEMU, reason=firmware.missing(BOARD))
 
     def build(profile: str = "core", heap: int | None = None, **features: bool) -> Path:
         return firmware.build(BOARD, profile, heap=heap, **features)
@@ -51,9 +40,9 @@ def boot(image):
 
 
 @pytest.fixture(scope="session")
-def unix32() -> Path:
+def unix32(need) -> Path:
     """The 32-bit unix port without the client in it."""
-    need(firmware.missing("UNIX32"))
+    need(reason=firmware.missing("UNIX32"))
     return firmware.build("UNIX32", "none")
 
 

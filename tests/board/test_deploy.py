@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import zipfile
@@ -171,6 +170,7 @@ def test_quec_pack_holds_mpy_version_5(capsys):
             assert archive.read(name)[:4] == b"M\x05\x02\x1f", name
 
 
+@pytest.mark.needs("micropython")
 def test_quec_pack_works_below_usr():
     """As classic firmware finds it: the package in /usr, and `import lwm2m` of unmodified scripts."""
     assert deploy.main(["quec", "--profile", "core", "--py"]) == 0
@@ -183,7 +183,7 @@ def test_quec_pack_works_below_usr():
         "print(sys.modules['usr.lwm2m.quectel'].__file__)\n"
     )
     done = subprocess.run(
-        [os.environ.get("MICROPYTHON", Path(sys.executable).with_name("micropython")), "-c", code],
+        [mpy.micropython(), "-c", code],
         cwd=deploy.OUT / "quec-core",
         capture_output=True,
         text=True,

@@ -6,16 +6,15 @@ import importlib.util
 import json
 
 import pytest
-from conftest import need
 
-from tools import firmware, lint, package, profiles
+from tools import bench, firmware, lint, package, profiles, size
 from tools.profiles import ROOT
 
 
 @pytest.fixture(scope="module")
-def manifestfile():
+def manifestfile(need):
     """MicroPython's module that evaluates manifests."""
-    need(firmware.missing("UNIX"))
+    need(reason=firmware.missing("UNIX"))
     path = firmware.source() / "tools/manifestfile.py"
     spec = importlib.util.spec_from_file_location("manifestfile", path)
     module = importlib.util.module_from_spec(spec)
@@ -76,7 +75,7 @@ def test_nothing_is_said_about_the_profile(frozen):
     }
 
 
-@pytest.mark.parametrize("wrong", [{"profile": "big"}, {"port": "toaster"}])
+@pytest.mark.parametrize("wrong", [{"profile": "big"}, {"port": "toaster"}, {"sheel": True}])
 def test_a_wrong_option_is_said_so(frozen, manifestfile, wrong):
     with pytest.raises(manifestfile.ManifestFileError, match="not one of"):
         frozen(include("manifest.py", **wrong))
@@ -155,6 +154,31 @@ def test_lint_lets_good_code_pass():
 
     code = "from .a import b\na, *c = d\nf(*a, **k)\nx = '%s' % y\n@micropython.viper\ndef f(b: ptr8): pass"
     assert not list(lint._syntax(ast.parse(code), code, True))
+
+
+@pytest.mark.parametrize("path", [None, ""])
+def test_lint_walks_a_tree_that_git_does_not_know(monkeypatch, tmp_path, path):
+    if path is not None:
+        monkeypatch.setenv("PATH", path)
+    for name in ("lib/a.py", "tools/x/b.py", ".ci/run", "build/c.py", "d/target/e.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [str(each.relative_to(tmp_path)) for each in lint.files(tmp_path)]
+    assert found == [".ci/run", "lib/a.py", "tools/x/b.py"]
+
+
+def test_a_benchmark_that_is_none_is_said_so(capsys):
+    with pytest.raises(SystemExit):
+        bench.main(["m3", "zzz"])
+    assert "'zzz' begins none of bench_core" in capsys.readouterr().err
+
+
+def test_size_of_other_files_than_there_are():
+    report = {"files": {"a.py": 1, "b.py": 2}, "features": {}, "profiles": {}}
+    assert size.problems(report, report) == []
+    (more,) = size.problems(report, {**report, "files": {"a.py": 1}})
+    (less,) = size.problems({**report, "files": {}}, report)
+    assert "has no b.py" in more and "still has a.py, b.py" in less
 
 
 def test_lint_finds_an_import_that_runs_up():

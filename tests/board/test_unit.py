@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -134,16 +135,9 @@ def test_unit(board, name, request):
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", ["UNIX", "UNIX32"])
-def test_unit_on_the_older_unix_port(name):
+def test_unit_on_the_older_unix_port(need, name):
     """The source package's unix port, in 64 and in 32 bits, with the client frozen."""
-    import os
-    import subprocess
-
-    reason = firmware.missing(name)
-    if reason:
-        if os.environ.get("LWM2M_REQUIRE_ALL"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    need(reason=firmware.missing(name))
     done = subprocess.run(
         [firmware.build(name, "full"), UNIT / "run.py"],
         capture_output=True,

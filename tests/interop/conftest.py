@@ -3,7 +3,6 @@
 import functools
 import itertools
 import json
-import os
 import re
 import socket
 import subprocess
@@ -11,22 +10,12 @@ import sys
 
 import pytest
 from device import ROOT, Device
-from leshan import Bootstrap, Leshan, missing
+from leshan import Bootstrap, Leshan
 
 SERVERS = {"leshan", "bootstrap", "node"}
 RESULTS = ROOT / "build" / "interop.json"
 _names = itertools.count(1)
 _results = {}
-
-
-def _need_java():
-    absent = missing()
-    if absent is None:
-        return
-    line = f"Leshan needs Java 17 and Maven, and {absent} is not installed"
-    if os.environ.get("CI"):
-        pytest.fail(line, pytrace=False)
-    pytest.skip(line)
 
 
 def _has_ipv6():
@@ -39,17 +28,17 @@ def _has_ipv6():
 
 
 @pytest.fixture(scope="session")
-def leshan():
+def leshan(need):
     """Leshan's server, one for all tests."""
-    _need_java()
+    need("java", "mvn")
     with Leshan(cid=6, awake=2000, **({"host6": "::1"} if _has_ipv6() else {})) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def bootstrap():
+def bootstrap(need):
     """Leshan's bootstrap server, one for all tests."""
-    _need_java()
+    need("java", "mvn")
     with Bootstrap() as server:
         yield server
 
@@ -79,8 +68,9 @@ def endpoint(request):
 
 
 @pytest.fixture
-def power(request):
+def power(request, need):
     """Starts processes of the client under test: power(**options of Device)."""
+    need("micropython")
     running = []
 
     def start(**kw):

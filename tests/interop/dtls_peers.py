@@ -3,19 +3,18 @@
 """Everything binds 127.0.0.1 on a port that was free, and ends with its context manager."""
 
 import json
-import os
 import random
 import select
-import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 from cryptography.hazmat.bindings.openssl.binding import Binding
 from OpenSSL import SSL
+
+from tools.mpy import micropython
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVICE = ROOT / "tests" / "interop" / "dtls_device.py"
@@ -37,12 +36,6 @@ def free_port(room: int = 1) -> int:
         finally:
             for s in held:
                 s.close()
-
-
-def micropython() -> str:
-    """The unix port that runs the device's side."""
-    named = os.environ.get("MICROPYTHON")
-    return named or str(Path(sys.executable).parent / "micropython")
 
 
 class Device:
@@ -203,10 +196,6 @@ def coap_server(library: str, key: bytes) -> Child:
     port = free_port(2)
     command = [f"coap-server-{library}", "-A", LOCAL, "-p", str(port), "-k", key.decode()]
     return Child(command, port + 1)
-
-
-def have(command: str) -> bool:
-    return shutil.which(command) is not None
 
 
 class OpenSslServer:

@@ -2,24 +2,20 @@
 # SPDX-License-Identifier: MIT
 """Each server is a Java program of one file under ``tests/interop/leshan/``.
 
-A request is a line ``{"id": 1, "op": "read", ...}`` on the child's standard input, its answer a line with
-the same id on standard output; lines with ``event`` tell what happened by itself. Values are plain JSON:
-opaque as hexadecimal text, a time as epoch seconds, an object link as ``"3:0"``.
+Values are plain JSON: opaque as hexadecimal text, a time as epoch seconds, an object link as ``"3:0"``.
 """
 
 import collections
 import fcntl
 import hashlib
-import itertools
 import json
 import os
-import shutil
 import subprocess
-import threading
-import time
 import xml.etree.ElementTree as ET
 import zipfile
 from pathlib import Path
+
+from child import Child
 
 HERE = Path(__file__).resolve().parent / "leshan"
 NAMES = HERE.parents[2] / "tools" / "model.json"
@@ -31,21 +27,6 @@ SENML_JSON, SENML_CBOR, TLV, JSON, LWM2M_CBOR = 110, 112, 11542, 11543, 11544
 
 class LeshanError(Exception):
     """The Java side could not carry a request out: its own refusal, or no answer from the device."""
-
-
-class Message(dict):
-    """An answer or an event, its members readable as attributes; one that is absent reads as None."""
-
-    def __getattr__(self, name):
-        return self.get(name)
-
-
-def missing():
-    """The command that the servers need and that is not installed, or None."""
-    for command in ("java", "mvn"):
-        if shutil.which(command) is None:
-            return command
-    return None
 
 
 def build(project):
@@ -133,35 +114,24 @@ def _definition(oid, version, definition):
     return root
 
 
-class Program:
+class Program(Child):
     """A child that speaks JSON lines: one of the Java programs, `main` of folder `project`."""
 
     project = main = ""
 
+    Error = LeshanError
+
     def __init__(self, **options):
+        super().__init__()
+        self.name = self.main
         self.options = options
         self.port = self.secure_port = self.port6 = 0
-        self._ids = itertools.count(1)
-        self._answers = {}
-        self._events = []
-        self._arrived = threading.Condition()
-        self._errors = collections.deque(maxlen=200)
         self._traces = collections.deque(maxlen=5000)
-        self._child = None
 
     def start(self):
         """Start the child on free loopback ports; `port` and `secure_port` tell them."""
         command, folder = self.command()
-        self._child = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=folder,
-        )
-        threading.Thread(target=self._read, daemon=True).start()
-        threading.Thread(target=self._log, daemon=True).start()
+        self.spawn(command, cwd=folder)
         ready = self.wait("ready", timeout=60)
         self.port, self.secure_port, self.port6 = ready.coap, ready.coaps, ready.coap6
         return self
@@ -213,72 +183,20 @@ class Program:
         """The coaps:// address for a client."""
         return f"coaps://127.0.0.1:{self.secure_port}"
 
-    def _read(self):
-        for line in self._child.stdout:
-            message = json.loads(line, object_pairs_hook=Message)
-            with self._arrived:
-                if message.event == "coap":
-                    self._traces.append(message)
-                    continue
-                if message.event:
-                    self._events.append(message)
-                else:
-                    self._answers[message["id"]] = message
-                self._arrived.notify_all()
-        with self._arrived:
-            self._answers[None] = Message()
-            self._arrived.notify_all()
-
-    def _log(self):
-        for line in self._child.stderr:
-            self._errors.append(line)
-
-    def log(self):
-        """The last lines that the child logged."""
-        return "".join(self._errors)
+    def arrived(self, message):
+        if message.event == "coap":
+            self._traces.append(message)
+        else:
+            super().arrived(message)
 
     def trace(self, port=None):
         """The CoAP messages seen so far, those of one client's UDP port if it is given; oldest first."""
         with self._arrived:
             return [each for each in self._traces if port in (None, each.peer)]
 
-    def _until(self, found, timeout, what):
-        deadline = time.monotonic() + timeout
-        with self._arrived:
-            while True:
-                result = found()
-                if result is not None:
-                    return result
-                if None in self._answers:
-                    raise LeshanError(f"{self.main} ended while waiting for {what}:\n{self.log()}")
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError(f"no {what} within {timeout} s")
-                self._arrived.wait(left)
-
     def request(self, op, timeout=5, **kw):
         """Carry out one operation and return its answer; LeshanError if it could not be carried out."""
-        number = next(self._ids)
-        line = json.dumps({"id": number, "op": op, "timeout": timeout, **kw})
-        self._child.stdin.write(line + "\n")
-        self._child.stdin.flush()
-        answer = self._until(
-            lambda: self._answers.pop(number, None), timeout + 5, f"answer to {op} {kw}"
-        )
-        if answer.error:
-            raise LeshanError(f"{op} {kw}: {answer.error}")
-        return answer
-
-    def wait(self, event, timeout=5, **match):
-        """Take the oldest event not yet taken that has this name and these members."""
-
-        def found():
-            for i, each in enumerate(self._events):
-                if each.event == event and all(each.get(k) == v for k, v in match.items()):
-                    return self._events.pop(i)
-            return None
-
-        return self._until(found, timeout, f"event {event} {match}")
+        return self.ask(op, timeout + 5, timeout=timeout, **kw)
 
     def take(self, event, **match):
         """All events not yet taken of this name (None: of any) and members, at once."""

@@ -11,7 +11,6 @@ from dtls_peers import (
     OpenSslServer,
     coap_server,
     free_port,
-    have,
     s_server,
     s_server_x509,
 )
@@ -21,7 +20,8 @@ IDENTITY = "urn:imei:123456789012345"
 KEY = bytes.fromhex("000102030405060708090a0b0c0d0e0f")
 CCM, CBC = 0xC0A8, 0xAE
 
-needs_openssl = pytest.mark.skipif(not have("openssl"), reason="no openssl")
+pytestmark = pytest.mark.needs("micropython")
+needs_openssl = pytest.mark.needs("openssl")
 
 
 @needs_openssl
@@ -85,9 +85,8 @@ def test_wrong_suite():
 
 
 @pytest.mark.parametrize("library", ["openssl", "gnutls"])
-def test_libcoap(library):
-    if not have(f"coap-server-{library}"):
-        pytest.skip(f"no coap-server-{library} (Debian: libcoap3-bin)")
+def test_libcoap(need, library):
+    need(f"coap-server-{library}")
     key = b"secretPSK"
     with coap_server(library, key) as server, Device(server.port, IDENTITY, key) as device:
         r = device.connect()
@@ -105,9 +104,8 @@ def test_libcoap(library):
 
 
 @pytest.mark.parametrize("library", ["openssl", "gnutls"])
-def test_libcoap_wrong_key(library):
-    if not have(f"coap-server-{library}"):
-        pytest.skip(f"no coap-server-{library} (Debian: libcoap3-bin)")
+def test_libcoap_wrong_key(need, library):
+    need(f"coap-server-{library}")
     with (
         coap_server(library, b"secretPSK") as server,
         Device(server.port, IDENTITY, b"another", timeout=20) as device,
@@ -318,9 +316,8 @@ def authority():
 
 
 @pytest.fixture(scope="module")
-def x509_server(authority, tmp_path_factory):
-    if not have("openssl"):
-        pytest.skip("no openssl")
+def x509_server(need, authority, tmp_path_factory):
+    need("openssl")
     folder = tmp_path_factory.mktemp("x509")
     cert, key = as_bytes(issue("lwm2m.example", authority), Encoding.PEM)
     for name, text in (("cert", cert), ("key", key), ("ca", as_bytes(authority, Encoding.PEM)[0])):
@@ -371,10 +368,9 @@ def test_x509_refusals(authority, x509_server):
         Device(1, None, None, **mine)
 
 
+@needs_openssl
 def test_x509_self_signed(tmp_path):
     """A server certificate that is trusted by itself, as object 0 has it with usage 3."""
-    if not have("openssl"):
-        pytest.skip("no openssl")
     pair = issue("lwm2m.example")
     client = issue(IDENTITY)
     cert, key = as_bytes(pair, Encoding.PEM)

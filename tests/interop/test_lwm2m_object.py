@@ -9,10 +9,12 @@ import threading
 import time
 
 import pytest
-from device import ROOT, micropython
+from device import ROOT
 from leshan import TLV, Leshan
 from tap import Tap
 from test_leshan_bootstrap import SSID, closed_port
+
+from tools.mpy import micropython
 
 KEY = "000102030405060708090a0b0c0d0e0f"
 

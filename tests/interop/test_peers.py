@@ -47,10 +47,8 @@ class Node(Program):
 
 
 @pytest.fixture(scope="module")
-def node():
-    for command in ("node", "npm"):
-        if shutil.which(command) is None:
-            pytest.skip(f"lwm2m-node-lib needs npm, and {command} is not installed")
+def node(need):
+    need("node", "npm")
     with Node() as server:
         yield server
 

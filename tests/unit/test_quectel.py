@@ -75,12 +75,16 @@ def test_security():
         ([1, 65535, U, 0, 3], -1),
         ([1, "1000", U, 0, 3], -1),
         ([1, 1000], -1),
+        ([1, None], -1),
+        ([1, None, None, None, None], -1),
         ([1, 1000, U], -1),
         ([1, 1000, U, 0], -1),
         ([1, 1000, U, 1, 3], -1),  # a bootstrap is server 0
         ([0, 100, U, 0, 3], -1),
         ([1, 1000, U, 2, 3], -1),
         ([1, 1000, U, "0", 3], -1),
+        ([1, 1000, U, False, 3], -1),
+        ([0, 100, U, True, 3], -1),
         ([1, 1000, "", 0, 3], -1),
         ([1, 1000, "coap://", 0, 3], -1),
         ([1, 1000, "http://server", 0, 3], -1),
@@ -98,7 +102,18 @@ def test_security():
         ([1, 1000, U, 0, -1], -1),
         ([1, 1000, U, 0, 9], -1),
         ([1, 1000, U, 0, "3"], -1),
+        ([1, 1000, U, 0, 3, ""], -1),
+        ([1, 1000, U, 0, 3, "a", ""], -1),
+        ([1, 1000, U, 0, 3, "", KEY], -1),
+        ([1, 1000, U, 0, 3, None, None], -1),
         ([1, 1000, U, 0, 3, "a", "b", "c"], -1),
+        ([1, 1000, "coaps://server", 0, 0, "id", KEY, ""], -1),
+        ([1, 1000, "coaps://server", 0, 0, "\xe4" * 33, KEY], -1),  # 66 bytes
+        ([1, 1000, "coaps://server", 0, 0, "id", "01 02 "], -1),
+        ([1, 1000, "coaps://server", 0, 0, "id", "01 203"], -1),
+        ([1, 1000, "coaps://server", 0, 0, "id", b"0102"], -1),
+        ([1, 1000, "coaps://server", 0, 0, b"id", KEY], -1),
+        ([1, 1000, "coap://" + "\xe4" * 125, 0, 3], -1),
         ([1, 1000, "coaps://server", 0, 0], -1),
         ([1, 1000, "coaps://server", 0, 0, "id"], -1),
         ([1, 1000, "coaps://server", 0, 0, "", KEY], -1),
@@ -114,7 +129,9 @@ def test_security():
         ([1, 1000, "coaps://server", 0, 0, "i" * 64, "0" * 128], (0, -2)),
         ([0, 100, "coaps://boot", 1, 0, "id", KEY], (0, -2)),
     ):
+        before = {k: dict(d) for k, d in lw.client.tree.inst[0].items()}
         got = lw.config(lw.Security, values)
+        assert not got or lw.client.tree.inst[0] == before, values
         assert got in (result if isinstance(result, tuple) else (result,)), (values, got)
 
 
@@ -161,6 +178,7 @@ def test_other_settings():
         (lw.Epname, ["testname"], 0),
         (lw.Epname, ["x" * 64], 0),
         (lw.Epname, ["x" * 65], -1),
+        (lw.Epname, ["\xe4" * 33], -1),  # 66 bytes
         (lw.Epname, [""], -1),
         (lw.Epname, [5], -1),
         (lw.Epname, [], -1),
@@ -324,6 +342,125 @@ def test_no_network():
     assert texts(out)[0] == '"initial","failed",1000', texts(out)
 
 
+def test_register_between_attempts():
+    lw, link, out = ready()
+    s = link.server
+    s.reply = lambda m: (0x83, (), b"")
+    lw.register()
+    link.run(1)
+    assert lw.stat() == 1 and len(s.requests) == 1
+    # it does not wait out the minute
+    s.reply = s.accept
+    assert lw.register() == 0
+    link.run(1)
+    assert lw.stat() == 2 and len(s.requests) == 2
+    # while the answer is awaited there is nothing to do anew
+    lw, link, out = ready()
+    link.server.reply = lambda m: None
+    lw.register()
+    link.run(0.1)
+    assert lw.register() == 0
+    link.run(0.1)
+    assert len(link.server.heard) == 1
+
+
+def test_an_account_is_cleared_or_replaced():
+    for values, code in (([1], -1), ([1, 1001, "coap://other", 0, 3], 0)):
+        lw, link, out = ready()
+        lw.register()
+        link.until("REGISTRATION_COMPLETE")
+        n = len(link.server.heard)
+        assert lw.config(lw.Security, values) == 0
+        assert lw.stat() == 0 and not link.server.open and lw.update(1000) == -1
+        assert lw.register() == code
+        link.run(1)
+        assert len(link.server.heard) == n
+        if not code:
+            assert lw.stat() == 2 and lw.update(1001) == 0
+            assert list(lw.client.tree.inst[1]) == [1] and lw.client.get("/1/1/0") == 1001
+    # wrong values leave it alone
+    lw, link, out = ready()
+    lw.register()
+    link.until("REGISTRATION_COMPLETE")
+    assert lw.config(lw.Security, [1, None]) == -1 and lw.stat() == 2
+
+
+def test_an_account_is_cleared_by_the_callback():
+    lw, link, out = ready()
+    lw.register()
+    link.until("REGISTRATION_COMPLETE")
+    lw.register_call(lambda args: out.append(lw.config(lw.Security, [1])))
+    # what the server asked for is still answered
+    assert link.server.put("/1/1/1", b"300").code == 0x44
+    assert out[-1] == 0 and lw.stat() == 0
+    link.run(1)
+    assert not link.server.open and not lw.client.active()
+
+
+def test_two_servers():
+    lw, link, out = ready()
+    other = link.peer("other")
+    lw.register()
+    link.until("REGISTRATION_COMPLETE")
+    assert 2 not in lw.client.tree.inst
+    assert (
+        lw.config(lw.Security, [2, 1000, "coap://other", 0, 3]) == -1
+    )  # an SSID names one server
+    assert lw.config(lw.Security, [2, 1001, "coap://other", 0, 3]) == 0
+    assert lw.config(lw.Security, [1, 1001, U, 0, 3]) == -1
+    # a new account is a reason to begin
+    assert lw.register() == 0
+    link.until("REGISTRATION_COMPLETE")
+    link.until("REGISTRATION_COMPLETE")
+    assert lw.update(1000) == 0 and lw.update(1001) == 0
+    access = lw.client.access
+    if access:
+        assert lw.client.tree.inst[2] == {} and b"</2>" in other.requests[-1].payload
+    n = len(other.heard)
+    assert lw.config(lw.Security, [1]) == 0
+    assert lw.stat() == 2 and not link.server.open and other.open
+    assert lw.register() == 0 and lw.client.access is access
+    link.run(1)
+    assert len(other.heard) == n + 1  # the update
+
+
+def test_settings_of_a_server_that_is_registered():
+    lw, link, out = ready()
+    assert lw.config(lw.Server, [1, 60, 2, 60, 86400, 1, "U"]) == 0
+    lw.register()
+    link.until("REGISTRATION_COMPLETE")
+    assert lw.config(lw.Server, [1, 120, 2, 60, 86400, 1, "UQ"]) == 0
+    assert lw.client.get("/1/1/0") == 1000
+    assert lw.update(1000) == 0
+    link.run(1)
+    assert link.server.requests[-1].query() == ["b=UQ", "lt=120"]
+
+
+def test_disabled():
+    lw, link, out = ready()
+    lw.config(lw.Server, [1, 600, 2, 60, 120, 1, "U"])
+    lw.register()
+    link.until("REGISTRATION_COMPLETE")
+    del out[:]
+    assert link.server.post("/1/1/4").code == 0x44
+    link.until("SERVER_DISABLED")
+    assert texts(out) == ['"deregister",1000,0'] and lw.stat() == 0
+    link.until("REGISTRATION_COMPLETE")
+    assert texts(out)[1:] == [
+        '"initial","successfully",1000',
+        '"registering"',
+        '"ready","successfully",1000',
+    ]
+
+
+def test_no_name():
+    lw = Lwm2m()
+    lw.running = True
+    lw.config(lw.Security, [1, 1000, U, 0, 3])
+    lw.config(lw.Epnamemode, [1])
+    assert lw.register() == -1 and lw.stat() == 0
+
+
 def tlv(ident, v):
     return bytes((0xC8, ident, len(v))) + v
 
@@ -362,7 +499,36 @@ def test_bootstrap():
     assert lw.stat() == 2 and "lt=60" in s.requests[0].query()
     # by the number that the bootstrap gave
     assert lw.update(1000) == 0 and lw.update(100) == -1
-    # one that fails
+
+
+def test_register_after_a_bootstrap():
+    lw, link, out = ready()
+    lw.config(lw.Security, [1])
+    lw.config(lw.Security, [0, 100, "coap://boot:5683", 1, 3])
+    b = link.peer("boot")
+    lw.register()
+    link.until("BOOTSTRAP_REG_COMPLETE")
+    b.put("/0/1", tlv(0, U.encode()) + tlv(1, b"\0") + tlv(2, b"\3") + tlv(10, b"\x65"), TLV)
+    # half of an account: what is missing is the bootstrap server's to write
+    assert lw.register() == 0 and not lw.client.tree.inst[1]
+    b.put("/1/0", tlv(0, b"\x65") + tlv(1, b"\x3c") + tlv(6, b"\0") + tlv(7, b"U"), TLV)
+    assert b.post("/bs").code == 0x44
+    link.until("REGISTRATION_COMPLETE")
+    lw.unregister()
+    link.run(1)
+    before = {i: dict(d) for i, d in lw.client.tree.inst[1].items()}
+    assert lw.register() == 0
+    link.until("REGISTRATION_COMPLETE")
+    assert lw.client.tree.inst[1] == before and list(before) == [0]
+    assert "lt=60" in link.server.requests[-1].query()
+    # its settings are those of the account with this number, wherever they are
+    assert lw.config(lw.Server, [1, 120, 2, 60, 86400, 1, "U"]) == 0
+    assert list(lw.client.tree.inst[1]) == [0] and lw.client.get("/1/0/0") == 101
+    link.run(1)
+    assert link.server.requests[-1].query() == ["lt=120"]
+
+
+def test_a_bootstrap_that_fails():
     lw, link, out = ready()
     lw.config(lw.Security, [1])
     lw.config(lw.Security, [0, 100, "coap://boot:5683", 1, 3])
@@ -387,10 +553,16 @@ def test_what_a_server_writes():
     # refused: nothing to tell
     del out[:]
     assert s.put("/1/1/1", b"never").code == 0x80 and out == []
-    from lwm2m.model_standard import TABLE
-
-    lw.client.objects(TABLE)
-    lw.client.create("/11/0")
+    if 11 not in lw.client.tree.inst:
+        raise Skip("object 11 is not in this image")
+    assert b"</11>" in s.requests[0].payload, s.requests[0].payload
+    # a server makes the instance, and hears what it is given
+    del out[:]
+    values = tlv(0, b"name") + tlv(4, b"\x01") + tlv(1, b"first")
+    m = s.post("/11", values, TLV)
+    assert m.code == 0x41, m
+    t = texts(out)
+    assert '"apn_changed","first"' in t and '"authentication_type_changed",1' in t, t
     for r, value, text in (
         (1, b"internet", '"apn_changed","internet"'),
         (5, b"me", '"user_name_changed","me"'),
@@ -399,9 +571,7 @@ def test_what_a_server_writes():
     ):
         del out[:]
         m = s.put("/11/0/%d" % r, value)
-        if m.code == 0x84:
-            raise Skip("object 11 is not in this image")
-        assert m.code == 0x44 and text in texts(out), (r, m, texts(out))
+        assert m.code == 0x44 and texts(out) == [text], (r, m, texts(out))
 
 
 def test_urc_switch():
@@ -426,7 +596,7 @@ def test_a_callback_that_raises():
 
     def bad(args):
         calls.append(args)
-        raise RuntimeError("mine")
+        raise (RuntimeError("mine"), SystemExit(), KeyboardInterrupt())[len(calls) % 3]
 
     lw.register_call(bad)
     lw.register()
@@ -441,7 +611,9 @@ def test_reset():
     lw, link, out = ready()
     lw.register()
     link.until("REGISTRATION_COMPLETE")
+    del out[:]
     assert lw.config(lw.Reset, []) == 0
+    assert out == []  # nothing is sent
     assert lw.stat() == 0 and lw.register() == -1
     assert not link.server.open
     # set up anew, it works again
@@ -510,6 +682,41 @@ def test_in_the_background():
             return
         time.sleep_ms(2)
     raise AssertionError("the thread runs on")
+
+
+def test_the_thread_and_exceptions():
+    """What c.run() raises is waited out, what ends the thread lets another one begin."""
+    try:
+        import _thread
+    except ImportError:
+        raise Skip("no threads")
+    lw, link, out = ready()
+    lw.running = False
+    runs = []
+    errors = [ValueError("mine"), SystemExit()]
+
+    def run():
+        runs.append(time.ticks_ms())
+        if errors:
+            raise errors.pop(0)
+        while lw.client.active():
+            time.sleep_ms(5)
+
+    def wait(n, running):
+        for _ in range(400):
+            if len(runs) == n and lw.running == running:
+                return
+            time.sleep_ms(5)
+        raise AssertionError((runs, lw.running))
+
+    lw.client.run = run
+    assert lw.register() == 0
+    wait(2, False)
+    assert time.ticks_diff(runs[1], runs[0]) > 900
+    assert lw.register() == 0
+    wait(3, True)
+    lw.client.stop(True)
+    wait(3, False)
 
 
 def test_the_face_of_the_package():

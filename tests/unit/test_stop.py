@@ -20,7 +20,7 @@ def stopped(event, force):
     c.start()
     link.run(3)
     if event == "REG_TIMEOUT":
-        s.reply = lambda m: (0x84, (), b"") if m.path() == "/rd/7" else s.accept(m)
+        s.reply = lambda m: None if m.path() == "/rd/7" else s.accept(m)
     c.update()
     link.run(3000)
     return done, link

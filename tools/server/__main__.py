@@ -35,11 +35,19 @@ async def serve(args: argparse.Namespace) -> None:
         await Console(server).run()
 
 
+def port(text: str) -> int:
+    if text.isdigit() and int(text) < 65536:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to 65535")
+
+
 def main() -> int:
-    p = argparse.ArgumentParser(prog="tools.server", description="An LwM2M server to work with.")
+    p = argparse.ArgumentParser(
+        prog="python -m tools.server", description="An LwM2M server to work with."
+    )
     p.add_argument("--host", default="127.0.0.1", help="address to listen on; :: is every one")
-    p.add_argument("--port", type=int, default=5683, help="UDP port (5683); 0 picks a free one")
-    p.add_argument("--bootstrap-port", type=int, help="run a bootstrap server too, on this port")
+    p.add_argument("--port", type=port, default=5683, help="UDP port (5683); 0 picks a free one")
+    p.add_argument("--bootstrap-port", type=port, help="run a bootstrap server too, on this port")
     p.add_argument("--uri", help="the server's address as devices are to be told by the bootstrap")
     p.add_argument(
         "--lifetime", type=int, default=86400, help="lifetime in the bootstrap, seconds"

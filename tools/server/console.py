@@ -24,7 +24,8 @@ read PATH [FORMAT]           FORMAT: text opaque tlv cbor senml+json senml+cbor 
 discover PATH
 write PATH VALUE [FORMAT]    a resource; opaque values in hex
 write PATH ID=VALUE...       an instance (replace); update PATH ID=VALUE... for some resources only
-attr PATH NAME[=VALUE]...    pmin pmax gt lt st; without a value it is unset
+attr PATH NAME[=VALUE]...    pmin pmax epmin epmax gt lt st edge con hqmax; without a value it
+                             is unset
 exec PATH [ARGUMENTS]
 create PATH [ID=VALUE...]    /3303 lets the device choose the instance, /3303/5 does not
 delete PATH
@@ -156,18 +157,19 @@ class Console:
     async def do_discover(self, path: str) -> None:
         await self.device.discover(path)
 
-    async def do_write(self, path: str, *words: str) -> None:
+    async def do_write(self, path: str, word: str, *words: str) -> None:
         if len(ids(path)) < 3:
-            await self.device.write(path, self.values(path, words))
+            await self.device.write(path, self.values(path, (word, *words)))
+        elif len(words) > 1:
+            raise ValueError("more than a value and a format; a value with spaces goes in quotes")
         else:
-            text, format = (*words, None)[:2] if words else ("", None)
-            await self.device.write(path, self.value(path, text), format)
+            await self.device.write(path, self.value(path, word), *words)
 
-    async def do_update(self, path: str, *words: str) -> None:
-        await self.device.write(path, self.values(path, words), update=True)
+    async def do_update(self, path: str, word: str, *words: str) -> None:
+        await self.device.write(path, self.values(path, (word, *words)), update=True)
 
-    async def do_attr(self, path: str, *words: str) -> None:
-        pairs = (w.partition("=") for w in words)
+    async def do_attr(self, path: str, word: str, *words: str) -> None:
+        pairs = (w.partition("=") for w in (word, *words))
         await self.device.attributes(path, **{k: v or None for k, _, v in pairs})
 
     async def do_exec(self, path: str, arguments: str = "") -> None:

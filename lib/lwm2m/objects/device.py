@@ -42,7 +42,7 @@ def setup(client):
             0: b"MicroPython",
             1: sys.platform.encode(),
             2: b"0",
-            3: sys.version.split()[0].encode(),
+            3: b"%d.%d.%d" % sys.implementation[1][:3],
             10: lambda: gc.mem_free() >> 10,
             11: {0: 0},
             13: clock,

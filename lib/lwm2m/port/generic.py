@@ -55,15 +55,19 @@ class open_udp:
     def __init__(self, host, port, options=None, local=0):
         a = _socket.getaddrinfo(host, port)[0]
         self.s = s = _socket.socket(a[0], _socket.SOCK_DGRAM)
-        if options:
-            options(s)
-        if local:
-            s.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-            any = "::" if a[0] == _socket.AF_INET6 else "0.0.0.0"
-            s.bind(_socket.getaddrinfo(any, local)[0][-1])
-        self.aim(a[-1])
-        s.setblocking(False)
         _poll.register(s, _select.POLLIN)
+        try:
+            if options:
+                options(s)
+            if local:
+                s.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+                any = "::" if a[0] == _socket.AF_INET6 else "0.0.0.0"
+                s.bind(_socket.getaddrinfo(any, local)[0][-1])
+            self.aim(a[-1])
+            s.setblocking(False)
+        except Exception:
+            self.close()
+            raise
 
     def aim(self, address):
         self.s.connect(address)

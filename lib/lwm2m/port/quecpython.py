@@ -70,7 +70,9 @@ class open_udp(_udp):
 
     def recv(self):
         try:
-            d, a = self.s.recvfrom(1536)
-            return d if a[:2] == self.a[:2] else self.recv()
+            while True:
+                d, a = self.s.recvfrom(1536)
+                if a[:2] == self.a[:2]:
+                    return d
         except OSError:
             return None

@@ -1,0 +1,7 @@
+# Types of object 3311, Light Control
+# SPDX-License-Identifier: MIT
+from collections.abc import Callable
+
+from .. import Client, Value
+
+def setup(client: Client, fn: Callable[[str, Value | None], None] | None = None) -> None: ...
