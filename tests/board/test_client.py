@@ -9,7 +9,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import need
 
 from tools.server import Server
 
@@ -111,12 +110,11 @@ def test_registers_and_is_managed_in_place_from_romfs(boot):
 
 
 @pytest.fixture(scope="module")
-def leshan():
+def leshan(need):
     """Leshan's server with Connection IDs."""
-    from leshan import Leshan, missing
+    from leshan import Leshan
 
-    absent = missing()
-    need(f"Leshan needs Java 17 and Maven, and {absent} is not installed" if absent else None)
+    need("java", "mvn")
     with Leshan(cid=6) as server:
         yield server
 
