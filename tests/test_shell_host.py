@@ -54,7 +54,7 @@ class Shell:
         self.child._transport.close()
 
     def write(self, text):
-        self.child.stdin.write(text.encode())
+        self.child.stdin.write(text if isinstance(text, bytes) else text.encode())
 
     async def line(self, timeout=10):
         raw = await asyncio.wait_for(self.child.stdout.readline(), timeout)
@@ -291,3 +291,26 @@ async def test_long_lines():
         text = "0123456789" * 300
         await shell.good(f"write 3/0/15 -s {text}")
         assert (await device.read("/3/0/15", "text")).value == text
+        # one that is too long is refused as a whole, and the client goes on while it comes
+        shell.write("write 3/0/15 " + "x" * 100000)
+        assert (await device.read("/3/0/0", "text")).value == "MicroPython"
+        lines, code = await shell.obey(" retval")
+        assert (lines, code) == (["error -22"], -22)
+        assert (await device.read("/3/0/15", "text")).value == text
+
+
+@run
+async def test_input_that_is_no_text():
+    async with registered() as (server, shell, device):
+        shell.write(b"write 3/0/15 abc\xff\xfe\n\xc3\n")
+        assert await shell.obey("") == (["error -22", "error -22"], -22)
+        assert (await device.read("/3/0/15", "text")).value == "UTC"
+
+
+@run
+async def test_output_that_nobody_reads():
+    async with registered() as (server, shell, device):
+        shell.child._transport.get_pipe_transport(1).close()
+        shell.write("read 3/0/0 -s\nread 3/0/0 -s\n")
+        await server.wait("deregister", ENDPOINT, 10)
+        assert await asyncio.wait_for(shell.child.wait(), 10) == 0

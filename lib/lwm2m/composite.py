@@ -28,7 +28,8 @@ def serve(s, p, w, now):
     if not s.tree.level:
         raise CoapError(0x85)
     new = {}
-    paths = []
+    # the later blocks of an answer are asked for without the payload (RFC 7959 3.3)
+    paths = s.fetched if p.code == 5 and p.a == p.b and p.b2 > 15 else []
 
     def take(o, i, r, ri, v):
         if p.code == 7:
@@ -38,7 +39,8 @@ def serve(s, p, w, now):
         paths.append([o, i, r, ri])
 
     try:
-        fmt.decode_all(p.d, p.a, p.b, s.tree, take)
+        if not paths:
+            fmt.decode_all(p.d, p.a, p.b, s.tree, take)
     except (IndexError, ValueError, TypeError, AttributeError):
         raise CoapError(0x80)
     if p.code == 7:
@@ -49,6 +51,7 @@ def serve(s, p, w, now):
         return 0x44
     if not paths:
         raise CoapError(0x80)
+    s.fetched = paths
     if p.accept >= 0:
         ct = p.accept
     obs = -1

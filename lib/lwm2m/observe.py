@@ -12,7 +12,7 @@ _CT = const(5)
 _SEQ = const(6)
 _AT = const(7)  # the last notification: milliseconds
 _SEC = const(8)  # and seconds
-_LAST = const(9)  # the number in it
+_LAST = const(9)  # what number() gave then
 _DIRTY = const(10)
 _MIDN = const(11)  # the message id, of a non-confirmable one
 _PMIN = const(12)
@@ -124,6 +124,8 @@ def timing(s, e):
     if e[_PMAX] < e[_PMIN]:
         e[_PMAX] = 0
     e[_COND] = v[_GT:_EPMIN] != [None] * 3 or v[_EDGE] is not None
+    if e[_LAST] is None:
+        e[_LAST] = number(s, e)
 
 
 def observe(s, p, ct, now):
@@ -146,7 +148,6 @@ def observe(s, p, ct, now):
         + [ct, 1, s.client.ms, sec, None, False, -1, 0, 0, False, sec, sec, False, own, None]
     )
     timing(s, e)
-    e[_LAST] = number(s, e)
     s.observed.append(e)
     if s.tree.series:
         e[_DIRTY] = s.tree.series.kept(path[0], path[1], path[2])
@@ -154,7 +155,8 @@ def observe(s, p, ct, now):
 
 
 def number(s, e):
-    if not e[_COND] and not e[_V][_EPMAX]:
+    # what a change is measured by: a number, or the value of a resource instance, whose neighbours change too
+    if not (e[_COND] or e[_V][_EPMAX] or e[_RI] >= 0):
         return None
     try:
         v = s.tree.read(e[_O], e[_I], e[_RID])
@@ -163,7 +165,7 @@ def number(s, e):
         return None
     if e[_RI] >= 0 and v:
         v = v.get(e[_RI])
-    return v if isinstance(v, (int, float, bool)) else None
+    return v if isinstance(v, (int, float, bool)) or e[_RI] >= 0 else None
 
 
 def changed(s, o, i, r):
@@ -184,7 +186,7 @@ def changed(s, o, i, r):
                 e[_WAIT] = True
             else:
                 e[_EVAL] = s.client.sec
-                e[_DIRTY] = not e[_COND] or crossed(s, e)
+                e[_DIRTY] = crossed(s, e)
     for g in s.groups:
         changed(g, o, i, r)
 
@@ -239,7 +241,7 @@ def poll(s, now):
             t = (e[_EVAL] + x - sec) * 1000
             if t <= 0:
                 e[_EVAL] = sec
-                e[_DIRTY] = e[_WAIT] and not e[_COND] or crossed(s, e)
+                e[_DIRTY] = crossed(s, e)
                 e[_WAIT] = False
                 return 0
             if wait < 0 or t < wait:

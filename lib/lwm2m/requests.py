@@ -74,6 +74,10 @@ def serve(s, p, w, now):
             raise
     if code == 3 and p.query:
         s.allow(o, i, 1)
+        if ri >= 0:
+            present(t, o, i, r, ri, _R)
+        if p.a < p.b:
+            raise CoapError(0x80)
         return attributes(s, p, row)
     if code == 4:
         return delete(s, p, row)

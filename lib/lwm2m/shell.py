@@ -12,21 +12,20 @@ from .port import binascii, ready, struct
 from .tree import CoapError, join, split
 
 # types, as in tree.py
-_STRING = const(1)
 _FLOAT = const(3)
 _OPAQUE = const(5)
 _OBJLNK = const(7)
-_CORELNK = const(9)
+_TEXT = const(0x2A2)  # 1 << type of strings, opaque values and links
 
 _HELP = """\
 read PATH [-x|-s|-b|-uN|-sN|-f|-t|-crc32]
 write PATH [-s|-b|-uN|-sN|-f|-t|-x] VALUE
   -x hex, -s text, -b 1 or 0, -uN -sN integer of N bits, -f float, -t time
-create PATH, delete PATH, exec PATH [PARAM]
-send PATH..., cache PATH N, obs, ls [PATH]
-start EP [-b 0|1], stop [-f], update
-pause, resume, lock, unlock
-retval, help, exit"""
+create PATH | delete PATH | exec PATH [PARAM]
+send PATH... | cache PATH N | obs | ls [PATH]
+start EP [-b 0|1] | stop [-f] | update
+pause | resume | lock | unlock
+help | retval | exit"""
 
 # what fresh() sets up, as far as this image has it
 _OBJECTS = "access binary connmon connstat firmware light location portfolio sensor timer"
@@ -35,6 +34,7 @@ _EPERM = const(-1)
 _ENOENT = const(-2)
 _EIO = const(-5)
 _ENOEXEC = const(-8)
+_EAGAIN = const(-11)
 _EACCES = const(-13)
 _EEXIST = const(-17)
 _EINVAL = const(-22)
@@ -42,49 +42,61 @@ _ENOSYS = const(-38)
 
 _TICK = const(20)  # ms between two looks at standard input
 _FAREWELL = const(500)  # so many of them for the de-registration at its end
+_LINE = const(8192)  # the longest line, bytes
 
 
 def words(line):
     """The words of a line; quotes hold one together."""
     out = []
     s = q = None
-    for c in line + " ":
+    for c in str(line, "utf8") + " ":
         if c == q:
             q = None
         elif q:
             s += c
-        elif c in "\"'":
-            q = c
-            s = s or ""
         elif c > " ":
-            s = (s or "") + c
+            s = s or bytearray()
+            if c in "\"'":
+                q = c
+            else:
+                s += c
         elif s is not None:
-            out.append(s)
+            out.append(str(s, "utf8"))
             s = None
-    if q:
+    if q or len(line) > _LINE:
         raise ValueError
     return out
 
 
-def number(s, option):
-    """Integer `s` within the bounds of an option -b, -t, -uN or -sN."""
-    v = int(s)
-    n = {"-t": 64, "-b": 1}.get(option) or int(option[2:])
-    lo = 0
-    if option[1] in "st":
-        n -= 1
-        lo = -1 << n
-    if n > 64 or not lo <= v < 1 << n:
+def number(s, option=None):
+    """Text or number `s` as a float (-f), or an integer within the bounds of an option -b, -t, -uN or -sN."""
+    # int() and float() accept spaces, underlines and names
+    if isinstance(s, str) and s.strip("+.eE-0123456789"[0 if option == "-f" else 4 :]):
         raise ValueError
+    if option == "-f":
+        return float(s)
+    v = int(s)
+    if option is not None:
+        # bits beside the sign; every second one has a sign
+        k = "-b -t -u8 -s8 -u16 -s16 -u32 -s32 -u64 -s64".split().index(option)
+        n = b"\x01\x3f\x08\x07\x10\x0f\x20\x1f\x40\x3f"[k]
+        if not -(k & 1) << n <= v < 1 << n:
+            raise ValueError
     return v
 
 
-def text(t, v):
+def text(t, v, option=None):
     if t == _OBJLNK:
         return "%d:%d" % (v >> 16, v & 65535)
+    if t == _OPAQUE and not option:
+        return "OPAQUE(%d)" % len(v)
     if isinstance(v, bool):
         v = int(v)
-    return str(v) if isinstance(v, (int, float)) else str(v, "utf8")
+    v = str(v) if isinstance(v, (int, float)) else str(v, "utf8")
+    # what a server wrote must not look like a line of the shell
+    for n in range(-1, 32):
+        v = v.replace(chr(n & 127), "\\x%02x" % (n & 127))
+    return v
 
 
 def raw(t, v):
@@ -99,10 +111,6 @@ def raw(t, v):
     return (v & (1 << 8 * n) - 1).to_bytes(n, "big")
 
 
-def sent(code):
-    print("event SEND", code if code < 0 else "%d.%02d" % (code >> 5, code & 31))
-
-
 class Shell:
     """The commands on the client of an application, whose events it prints. `code` is the last exit code."""
 
@@ -110,15 +118,25 @@ class Shell:
         self.client = client
         self.tree = client.tree
         self.code = self.locked = 0
-        client.event(lambda name, ssid: print("event", name, ssid))
+        client.event(lambda name, ssid: self.say("event", name, ssid))
+
+    def say(self, *x):
+        try:
+            print(*x)
+        except OSError:
+            # nobody reads it any more
+            self.over = True
+
+    def sent(self, code):
+        self.say("event SEND", "%d.%02d" % (code >> 5, code & 31) if code > 0 else code or _EAGAIN)
 
     def find(self, path):
         """Ids and row of a resource; of a multiple one, instance 0 unless the path says which."""
         o, i, r, ri = split(path)
         row = self.tree.row(o, r)
         if not row or i not in self.tree.inst.get(o, ()):
-            raise KeyError if r >= 0 else ValueError
-        if bool(row & 0x800) != (ri >= 0):
+            raise KeyError if r >= 0 and i < 65535 else ValueError
+        if ri > 65534 or bool(row & 0x800) != (ri >= 0):
             if ri >= 0:
                 raise ValueError
             ri = 0
@@ -131,24 +149,24 @@ class Shell:
             return _EACCES
         with self.client:
             v = self.tree.read(o, i, r)
-        if ri >= 0 and v:
+        t = row & 15
+        if option is None and v and row & 0x800 and split(path)[3] < 0:
+            return self.line(path, o, i, r, t, v)
+        if ri >= 0 and v is not None:
             v = v.get(ri)
         if v is None:
             return _ENOENT
-        t = row & 15
-        if option == "-s":
-            v = text(t, v)
+        if option in (None, "-s"):
+            v = text(t, v, option)
         elif option == "-x":
-            v = str(binascii.hexlify(raw(t, v)), "ascii")
+            v = str(binascii.hexlify(raw(t, v)), "utf8")
         elif option == "-crc32":
             v = binascii.crc32(raw(t, v))
-        elif t == _OBJLNK:
+        elif 1 << t & _TEXT:
             return _EINVAL
-        elif option == "-f":
-            v = float(v)
         else:
             v = number(v != 0 if option == "-b" else v, option)
-        print(v)
+        self.say(v)
 
     def write(self, path, option, v=None):
         o, i, r, ri, row = self.find(path)
@@ -158,17 +176,15 @@ class Shell:
         t = row & 15
         if option == "-x":
             v = binascii.unhexlify(v)
-        elif option == "-f" or t == _FLOAT:
-            v = float(v)
         elif option != "-s":
             v = number(v, option)
-        elif t not in (_STRING, _CORELNK, _OPAQUE, _OBJLNK):
-            v = int(v)
+        elif not 1 << t & _TEXT:
+            v = number(v, "-f" if t == _FLOAT else None)
         if row & 0x400:
             return _EINVAL
         self.client.set(join(o, i, r, ri), v)
 
-    def make(self, path, gone):
+    def make(self, gone, path):
         # create, or delete if `gone`
         o, i, r, ri = split(path)
         t = self.tree
@@ -186,35 +202,31 @@ class Shell:
         elif gone or t.find(o) < 0:
             return _ENOENT
         elif r >= 0:
-            c.set(path, "" if k in (_STRING, _OPAQUE) else "0:0" if k == _OBJLNK else 0)
-        elif i and not t.find(o) & 1:
-            return _EINVAL
+            c.set(path, "0:0" if k == _OBJLNK else "" if 1 << k & _TEXT else 0)
         else:
             c.create(path)
             if o == 1:
                 t.inst[1][i] = {1: c.lifetime, 6: True, 7: c.binding.encode()}
 
     def line(self, path, o, i, r, t, v):
-        for ri in sorted(v) if isinstance(v, dict) else (-1,):
-            x = v if ri < 0 else v[ri]
-            print(
-                join(o, i, r, ri)[1:], ":", "OPAQUE(%d)" % len(x) if t == _OPAQUE else text(t, x)
-            )
+        # object 11 has a secret that servers may read
+        for ri in sorted(v) if isinstance(v, dict) else (-1,) if (o, r) != (11, 6) else ():
+            self.say(join(o, i, r, ri)[1:], ":", text(t, v if ri < 0 else v[ri]))
 
     def ls(self, path="/"):
         o, i, r, ri = split(path)
         t = self.tree
         if r >= 0:
-            return self.read(path, "-s")
+            return self.read(path, None)
         for p in sorted(t.inst) if o < 0 else (o,):
             d = t.inst[p]
-            if not d:
-                print(p)
+            if not d and i < 0:
+                self.say(p)
             for q in sorted(d) if i < 0 else (i,):
+                d[q]
                 # object 0 has nothing to be read
                 if not p:
-                    print(join(p, q)[1:])
-                d[q]
+                    self.say(join(p, q)[1:])
                 t.resources(p, q, self.line, path)
 
     def do(self, name, a):
@@ -222,25 +234,33 @@ class Shell:
         if name in ("read", "write", "ls"):
             return getattr(self, name)(*a)
         if name == "create" or name == "delete":
-            return self.make(a[0], name == "delete")
-        if name in ("update", "pause", "resume"):
-            if getattr(c, name)() is False:
-                return _EPERM
-        elif name == "exec":
-            if not self.find(a[0])[4] & 0x400:
+            return self.make(name == "delete", *a)
+        if name == "exec":
+            if len(a) > 2 or not self.find(a[0])[4] & 0x400:
                 return _EINVAL
             c.exec(a[0], "".join(a[1:]).encode())
         elif name == "send":
-            if not c.send(a, sent):
+            if not c.send(a, self.sent):
                 return _EPERM
         elif name == "start":
-            if a[1:2] not in ([], ["-b"]):
+            ep, option, flag = a + ["-b", "0"][: 3 - len(a)]
+            if option != "-b":
                 return _EINVAL
-            c.start(a[0], len(a) > 1 and number(a[2], "-b"))
+            c.start(ep, number(flag, option))
         elif name == "stop":
             if a not in ([], ["-f"]):
                 return _EINVAL
-            c.stop(bool(a))
+            if c.stop(bool(a)) is False:
+                return _EPERM
+        elif name == "cache":
+            path, n = a
+            self.find(path)
+            c.cache(path, number(n))
+        elif a and name in _HELP.split():
+            return _EINVAL
+        elif name in ("update", "pause", "resume"):
+            if name == "resume" and not c.suspended or getattr(c, name)() is False:
+                return _EPERM
         elif name == "lock":
             c.__enter__()
             self.locked += 1
@@ -251,12 +271,11 @@ class Shell:
             c.__exit__(0, 0, 0)
         elif name == "obs":
             for x in c.observations():
-                print(" ".join([str(y) for y in x]))
-        elif name == "cache":
-            self.find(a[0])
-            c.cache(a[0], int(a[1]))
+                self.say(" ".join([str(y) for y in x]))
         elif name == "help":
-            print(_HELP)
+            self.say(_HELP)
+        elif name == "exit":
+            self.over = True
         else:
             return _ENOEXEC
 
@@ -269,10 +288,10 @@ class Shell:
             if not a:
                 return
             if a == ["retval"]:
-                return print("retval", self.code)
+                return self.say("retval", self.code)
             code = self.do(a[0], a[1:]) or 0
         except CoapError as e:
-            code = {0: 0, 0x80: _EINVAL, 0x81: _EACCES, 0x84: _ENOENT, 0x85: _EPERM}.get(
+            code = {0: _EAGAIN, 0x80: _EINVAL, 0x81: _EACCES, 0x84: _ENOENT, 0x85: _EPERM}.get(
                 e.args[0], _EIO
             )
         except KeyError:
@@ -289,29 +308,34 @@ class Shell:
             code = _EIO
         self.code = code
         if code:
-            print("error", code)
+            self.say("error", code)
 
     def run(self):
         """Take lines from standard input until it ends, the client going on meanwhile; then stop it."""
         c = self.client
         poller = select.poll()
         poller.register(sys.stdin, select.POLLIN)
-        line = ""
-        more = True
-        while more:
+        # what comes need not be text
+        read = getattr(sys.stdin, "buffer", sys.stdin).read
+        line = bytearray()
+        self.over = False
+        while not self.over:
             t = c.poll()
             t = t if 0 <= t < _TICK else _TICK
-            # one character at a time: a line that is not complete yet does not hold the client up
-            while poller.poll(t):
+            # a few bytes, one at a time: a line that is not complete yet does not hold the client up
+            n = 64
+            while n and poller.poll(t):
                 t = 0
-                x = sys.stdin.read(1)
-                if x and x not in "\r\n":
-                    line += x
+                n -= 1
+                x = read(1)
+                if x and x not in b"\r\n":
+                    if len(line) <= _LINE:
+                        line += x
                     continue
-                more = x and line != "exit"
-                if line != "exit":
-                    self.obey(line)
-                line = ""
+                if not x:
+                    self.over = True
+                self.obey(line)
+                line = bytearray()
                 break
         poller.unregister(sys.stdin)
         while self.locked:

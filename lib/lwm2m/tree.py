@@ -70,14 +70,19 @@ def canonical(kind, v):
             if v >= 0 or not kind & _UNSIGNED:
                 return int(v)
     elif t == _FLOAT:
-        if isinstance(v, (int, float)):
+        # neither infinite nor NaN: JSON has no word for them
+        if isinstance(v, (int, float)) and v - v == 0:
             return float(v)
     elif t == _BOOLEAN:
         if v in (0, 1):
             return bool(v)
     elif t == _OBJLNK:
         if not isinstance(v, int):
-            o, i = v.split(":") if isinstance(v, str) else v
+            if isinstance(v, str):
+                if not v.replace(":", "").isdigit():
+                    v = ""
+                v = v.split(":")
+            o, i = v
             i = int(i)
             v = int(o) << 16 | i if 0 <= i < 65536 else -1
         if 0 <= v >> 16 < 65536:
@@ -85,6 +90,8 @@ def canonical(kind, v):
     elif isinstance(v, str):
         return v.encode()
     elif isinstance(v, (bytes, bytearray, memoryview)):
+        if t != _OPAQUE:
+            str(v, "utf8")
         return v
     raise ValueError("wrong type: %r" % (v,))
 

@@ -545,3 +545,22 @@ def test_longer_notification_in_blocks():
         body += n.payload
         num += 1
     assert [x for x in json.loads(body) if x.get("v") == 5.0]
+
+
+def test_later_blocks_are_asked_for_without_the_payload():
+    link, s = client()
+    link.client.set("/1001/0/1", "long " * 200)
+    m = fetch(s, "/1001/0", B)
+    want = whole(s, "/1001/0", B).payload
+    body = m.payload
+    num = 0
+    while m.opt(BLOCK2) & 8:
+        num += 1
+        m = s.request(FETCH, "/", [(FORMAT, SENML_JSON), (BLOCK2, num << 4 | 5)])
+        assert m.code == 0x45, m
+        body += m.payload
+    assert num and body == want
+    # another server has asked for nothing
+    link, s = client()
+    assert s.request(FETCH, "/", [(FORMAT, SENML_JSON), (BLOCK2, 1 << 4 | 5)]).code == 0x80
+    assert s.request(FETCH, "/", [(FORMAT, SENML_JSON)]).code == 0x80

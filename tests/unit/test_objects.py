@@ -33,7 +33,12 @@ def test_sensor_extremes_and_reset():
     c = x.client
     assert c.create("/3303") == "/3303/0"
     assert c.get("/3303/0/5701") == "Cel"
-    assert c.get("/3303/0/5601") is None
+    # there is a value from the start, and the first that is measured counts even where it is the same
+    assert c.get("/3303/0/5601") is None and text(x, "/3303/0/5700") in ("0", "0.0")
+    c.create("/3303/7")
+    c.set("/3303/7/5700", 0.0)
+    assert c.get("/3303/7/5601") == c.get("/3303/7/5602") == 0.0
+    c.delete("/3303/7")
     for v in (21.5, 19.0, 30.25, 25.0):
         c.set("/3303/0/5700", v)
     assert text(x, "/3303/0/5601") == "19.0"
@@ -283,6 +288,9 @@ def test_location_timestamp():
     c.set("/6/0/6", 3.5)
     assert text(x, "/6/0/5") == "1700000100" and text(x, "/6/0/0") == "48.5"
     assert raises(ValueError, c.set, "/6/0/0", "north")
+    c.delete("/6/0")
+    c.create("/6/0")
+    assert c.get("/6/0/0") == c.get("/6/0/1") == 0.0 and c.get("/6/0/5") == 0
 
 
 def test_connection_statistics():

@@ -594,3 +594,39 @@ def test_numbers_go_on():
         link.run(1)
         out.append(s.notes(token)[-1].opt(OBSERVE))
     assert out == [0xFFFFFE, 0xFFFFFF, 0, 1, 2], out
+
+
+def test_conditions_given_to_a_running_observation():
+    link, s = client(version="1.1")
+    for query, small, large in (("gt=25", 21.0, 26.0), ("st=5", 23.0, 30.0)):
+        link.client.set(T, 20.0)
+        token = s.observe(T, 0).token
+        assert s.attributes(T, "gt", "st", query).code == 0x44
+        link.client.set(T, small)
+        link.run(5)
+        assert s.notes(token) == [], query
+        link.client.set(T, large)
+        link.run(5)
+        assert [m.payload for m in s.notes(token)] == [str(large).encode()]
+
+
+def test_a_resource_instance_and_its_neighbours():
+    link, s = client(version="1.1")
+    c = link.client
+    c.set("/3/0/11", {0: 1, 1: 2})
+    link.run(20)
+    one = s.observe("/3/0/11/1", 0).token
+    every = s.observe("/3/0/11", TLV).token
+    c.set("/3/0/11/0", 5)
+    link.run(5)
+    assert s.notes(one) == [] and len(s.notes(every)) == 1
+    c.set("/3/0/11/1", 6)
+    link.run(5)
+    assert [m.payload for m in s.notes(one)] == [b"6"] and len(s.notes(every)) == 2
+    # attributes of one that is not there, or with a payload beside them
+    assert s.attributes("/3/0/11/1", "pmin=1").code == 0x44
+    assert s.attributes("/3/0/11/7", "pmin=1").code == 0x84
+    assert s.put("/3/0/11/1", b"1", 0, (QUERY, "pmin=1")).code == 0x80
+    c.set("/3/0/11/1", None)
+    link.run(5)
+    assert s.notes(one)[-1].code == 0x84

@@ -6,6 +6,7 @@ from link import TEXT, Link
 from lwm2m.model_ipso import TABLE as IPSO
 from lwm2m.model_standard import TABLE as STANDARD
 from lwm2m.shell import Shell
+from lwm2m.tree import LATER
 
 lines = []
 
@@ -73,8 +74,18 @@ def test_read_options():
         "read 3/0/9 -q",
         "read 3/0/9 -u",
         "read 3/0/0 -f",
+        "read 3/0/0 -b",
+        "read 3/0/9 -u7",
+        "read 3/0/9 -u0",
+        "read 3/0/9 -u+8",
+        "read 3/0/9 -t8",
+        "read 3/0/9 -b1",
+        "read 3/0/9 ''",
+        "read 3/0/9 -s8 x",
     ):
         assert code(s, line) == -22, line
+    c.set("/3/0/9", 42)
+    assert [out(s, "read 3/0/9 -%s" % x)[0] for x in ("u8", "s8", "s64", "t")] == ["42"] * 4
     c.set("/3/0/9", 0)
     assert out(s, "read 3/0/9 -b") == ["0"]
 
@@ -119,6 +130,7 @@ def test_read_errors():
         ("read 3/0/0/0", -22),
         ("read 3/0/99", -2),
         ("read 3/1/0", -2),
+        ("read 3/65535/0", -22),
         ("read 99/0/0", -2),
         ("read 3/0/9", -2),
         ("read 3/0/4", -2),
@@ -160,6 +172,7 @@ def test_write_options():
 
 def test_write_errors():
     s = shell()
+    s.client.create("/3303/0")
     before = dict(s.client.tree.inst[3][0])
     for line, expected in (
         ("write 3/0/0", -22),
@@ -172,6 +185,26 @@ def test_write_errors():
         ("write 3/0/9 -u8", -22),
         ("write 3/0/9 -u8 1 2", -22),
         ("write 3/0/9 1.5", -22),
+        ("write 3/0/9 -u8 1 x", -22),
+        ("write 3/0/9 -u7 1", -22),
+        ("write 3/0/9 -s5 1", -22),
+        ("write 3/0/9 -t8 1", -22),
+        ("write 3/0/9 '' 1", -22),
+        ("write 3/0/9 -q 1", -22),
+        ("write 3/0/9 ' 60 '", -22),
+        ("write 3/0/9 -u8 ' 60 '", -22),
+        ("write 3/0/9 -u8 1_0", -22),
+        ("write 3/0/9 +5", -22),
+        ("write 3/0/9 -", -22),
+        ("write 3/0/7/65535 1", -22),
+        ("write 3/65535/0 x", -22),
+        ("write 3303/0/5700 -q 1", -22),
+        ("write 3303/0/5700 -u8 300", -22),
+        ("write 3303/0/5700 inf", -22),
+        ("write 3303/0/5700 -f nan", -22),
+        ("write 3303/0/5700 -f 1e999", -22),
+        ("write 3303/0/5700 -f ' 1'", -22),
+        ("write 3303/0/5700 1_0", -22),
         ("write 3/0/0 -u8 1", -22),
         ("write 3/0/4 -s x", -22),
         ("write 3/0/99 1", -2),
@@ -179,6 +212,10 @@ def test_write_errors():
     ):
         assert code(s, line) == expected, line
     assert s.client.tree.inst[3][0] == before
+    assert s.client.tree.get(3303, 0, 5700) is None
+    for line, v in (("-25e-1", -2.5), ("-f +.5E+1", 5.0), ("-s8 -3", -3.0)):
+        out(s, "write 3303/0/5700 " + line)
+        assert s.client.get("/3303/0/5700") == v, line
 
 
 def test_a_key_is_never_shown():
@@ -192,6 +229,18 @@ def test_a_key_is_never_shown():
         seen += lines
     for line in ("ls", "ls 0", "ls 0/0", "obs", "help"):
         seen += out(s, line)
+    # a password that servers may read, and the shell does not show
+    out(s, "create 11/0")
+    out(s, "write 11/0/6 SECRETWORD")
+    out(s, "write 11/0/5 name")
+    assert out(s, "ls 11/0") == ["11/0/5 : name"]
+    for line in ("read 0/0/5/0", "read 0/0/5/0 -crc32", "ls 11/0/6/0"):
+        assert code(s, line) in (-13, -22), line
+        seen += lines
+    for line in ("read 0/0/8", "read 11/0/6 -s", "read 11/0/6 -crc32", "ls 11/0/6"):
+        assert code(s, line) == -13, line
+        seen += lines
+    seen += out(s, "ls")
     assert code(s, "ls 0/0/5") == -13
     assert code(s, "write 0/0/5 -u8 5") == -22
     seen = " ".join(seen + lines)
@@ -228,8 +277,44 @@ def test_create_and_delete():
         ("delete 3/0/11", -22),
         ("create 3/0/11", -22),
         ("delete 99/1", -2),
+        ("create 3303/0 junk", -22),
+        ("create 3303/65535", -22),
+        ("create 3/0/6/65535", -22),
+        ("delete 1/0 junk", -22),
     ):
         assert code(s, line) == expected, line
+    assert 0 in c.tree.inst[1] and not c.tree.inst[3303]
+
+
+def test_surplus_arguments():
+    s = shell()
+    for line in (
+        "update now",
+        "pause x",
+        "resume x",
+        "lock x",
+        "unlock x",
+        "obs x",
+        "help x",
+        "retval x",
+        "exit x",
+        "stop -f x",
+        "ls 3 x",
+        "exec 3/0/4 0 1",
+        "start ep -b",
+        "start ep -b 1 x",
+        "start ep -b +1",
+    ):
+        assert code(s, line) == -22, line
+    assert not s.locked and not s.client.suspended and code(s, "date x") == -8
+
+
+def test_a_value_that_comes_later():
+    s = shell()
+    s.client.on_read("/3/0/9", lambda path, v: LATER)
+    s.client.on_exec("/3/0/4", lambda path, args: LATER)
+    for line in ("read 3/0/9 -s", "ls 3/0/9", "exec 3/0/4", "send 3/0/9"):
+        assert code(s, line) == -11, line
 
 
 def test_exec():
@@ -274,7 +359,23 @@ def test_ls():
         assert line in got, (line, got)
     assert out(s, "ls 19") == ["19/3/0/0 : OPAQUE(3)"]
     assert out(s, "ls 3/0/0") == ["MicroPython"]
-    assert code(s, "ls 99") == -2 and code(s, "ls 3/4") == -2
+    assert out(s, "ls 3/0/6") == ["3/0/6/0 : 1", "3/0/6/1 : 5"]
+    assert out(s, "ls 3/0/6/1") == ["5"]
+    assert out(s, "ls 19/3/0") == ["19/3/0/0 : OPAQUE(3)"]
+    assert out(s, "ls 19/3/0/0") == ["OPAQUE(3)"]
+    assert out(s, "ls 3347") == ["3347"]
+    c.set("/3/0/7", {})
+    for path in ("99", "3/4", "0/4", "3347/0", "3/0/9", "3/0/99", "3/0/6/2", "3/0/7", "3/0/8"):
+        assert code(s, "ls " + path) == -2, path
+
+
+def test_a_value_is_one_line():
+    s = shell()
+    s.client.set("/3/0/15", "a\nretval 0\r\x1b[1m\x00\x7f é")
+    text = "a\\x0aretval 0\\x0d\\x1b[1m\\x00\\x7f é"
+    assert out(s, "read 3/0/15 -s") == [text]
+    assert out(s, "ls 3/0/15") == [text]
+    assert "3/0/15 : " + text in out(s, "ls 3")
 
 
 def test_life():
@@ -299,7 +400,9 @@ def test_life():
     x.run(1)
     assert [y.payload for y in x.server.notes(m.token)] == [b"+02:00"]
     assert code(s, "unlock") == -1
+    assert code(s, "resume") == -1
     assert out(s, "pause") == ["event ENGINE_SUSPENDED 0"]
+    assert code(s, "pause") == -1
     out(s, "write 3/0/14 +03:00")
     x.ms += 3000
     x.client.poll(x.ticks())
@@ -312,6 +415,7 @@ def test_life():
     x.until("DISCONNECT")
     assert "event DISCONNECT 1" in lines
     assert code(s, "update") == -1
+    assert code(s, "stop") == -1 and code(s, "stop -f") == -1
     assert x.server.requests[-1].code == 4
 
 
@@ -396,6 +500,9 @@ def test_cache():
         ("cache 3/0/9 0", -22),
         ("cache 3/0/9", -22),
         ("cache 3/0/9 x", -22),
+        ("cache 3/0/9 5 x", -22),
+        ("cache 3/0/9 +5", -22),
+        ("cache 3/0/9 1_0", -22),
         ("cache 3/0/99 3", -2),
     ):
         assert code(s, line) == expected, line
@@ -414,6 +521,97 @@ def test_retval_and_blank_lines():
     s.obey("retval")
     assert lines[-1] == "retval 0"
     assert "crc32" in out(s, "help")[0]
+
+
+class Input:
+    """Standard input with `data`, and the select module that waits for it; `polls` says where in it
+    the client was polled. `text` is that of a port which has no buffer."""
+
+    POLLIN = 1
+
+    def __init__(self, client, data, text=False):
+        self.data = data
+        self.at = 0
+        self.polls = []
+        self.stdin = self
+        if not text:
+            self.buffer = self
+        client.poll = self.went
+
+    def went(self):
+        self.polls.append(self.at)
+        return -1
+
+    def poll(self, t=0):
+        return self
+
+    def register(self, *x):
+        pass
+
+    unregister = register
+
+    def read(self, n):
+        x = self.data[self.at : self.at + n]
+        self.at += n
+        return x
+
+
+def typed(data, **kw):
+    """What a shell says to lines that come from standard input, and where the client was polled."""
+    s = shell()
+    old = module.sys, module.select
+    module.sys = module.select = x = Input(s.client, data, **kw)
+    try:
+        s.run()
+    finally:
+        module.sys, module.select = old
+    return lines[:], x.polls
+
+
+def test_lines_of_standard_input():
+    assert typed(b"read 3/0/0 -s\r\nretval")[0] == ["MicroPython", "retval 0"]
+    assert typed("write 3/0/0 é\nread 3/0/0 -s", text=True)[0] == ["é"]
+    for end in (b"exit\n", b" lwm2m exit \n"):
+        assert typed(end + b"retval\n")[0] == []
+    # what is no text is a line like any other
+    assert typed(b"abc\xff\xfe\nretval\n\xc3\nread 3/0/0 -s\n")[0] == [
+        "error -22",
+        "retval -22",
+        "error -22",
+        "MicroPython",
+    ]
+
+
+def test_long_lines_of_standard_input():
+    head = b"write 3/0/15 "
+    got, polls = typed(head + b"x" * (8192 - len(head)) + b"\nread 3/0/15 -crc32\n")
+    assert got == ["2095195923"]
+    # the client is not kept waiting
+    assert max([b - a for a, b in zip(polls, polls[1:])]) <= 64
+    # a line that is too long counts for nothing, and for one line
+    got, polls = typed(head + b"y" * 20000 + b" retval\nread 3/0/15 -s\nexit\n")
+    assert got == ["error -22", "UTC"]
+    assert max([b - a for a, b in zip(polls, polls[1:])]) <= 64
+    assert typed(head + b"x" * (8193 - len(head)))[0] == ["error -22"]
+
+
+def test_nobody_reads_the_output():
+    def broken(*x):
+        raise OSError(32)
+
+    x = Link()
+    s = shell(x.client)
+    s.over = False
+    module.print = broken
+    try:
+        s.obey("help")
+        assert s.over and s.code == 0
+        s.over = False
+        x.client.stop()
+        x.until("DISCONNECT")
+        assert s.over
+    finally:
+        module.print = fake
 
 
 def test_fresh_has_every_object():

@@ -204,7 +204,6 @@ def test_floats():
         (-2.0, "c403 c0000000"),
         (0.1, "c80308 3fb999999999999a"),
         (1e300, "c80308 7e37e43c8800759c"),
-        (float("inf"), "c403 7f800000"),
     ):
         give(t, "/1000/0/3", v)
         assert encode(tlv, t, "/1000/0/3") == unhex(wire), (
@@ -212,9 +211,9 @@ def test_floats():
             hexlify(encode(tlv, t, "/1000/0/3")),
         )
         assert decode(tlv, t, "/1000/0/3", unhex(wire)) == [(0, 3, -1, v)]
-    give(t, "/1000/0/3", float("nan"))
-    (x,) = decode(tlv, t, "/1000/0/3", encode(tlv, t, "/1000/0/3"))
-    assert x[3] != x[3]
+    # neither infinity nor NaN is a value
+    for wire in ("c403 7f800000", "c403 ff800000", "c403 7fc00000", "c80308 7ff0000000000000"):
+        assert bad(tlv, t, "/1000/0/3", unhex(wire)), wire
     for n in (0, 5, 6, 7, 9):
         head = bytes((0xC0 | n, 3)) if n < 8 else b"\xc8\x03\x09"
         assert bad(tlv, t, "/1000/0/3", head + bytes(n)), n

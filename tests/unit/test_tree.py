@@ -153,3 +153,21 @@ def test_versions_of_objects():
         out = []
         t.resources(1, 0, lambda arg, o, i, r, kind, v: out.append(r), None)
         assert out == ids, (level, out)
+
+
+def test_what_is_no_value():
+    for kind, v in (
+        (1, b"\xff"),
+        (9, b"\xc3("),
+        (3, float("inf")),
+        (3, float("nan")),
+        (7, " 3:0"),
+        (7, "+3:0"),
+        (7, "3:0:0"),
+        (7, "3"),
+        (7, ""),
+        (7, (3, 65536)),
+    ):
+        assert raises(ValueError, canonical, kind, v), (kind, v)
+    assert canonical(7, "3:0") == canonical(7, (3, 0)) == 3 << 16
+    assert canonical(5, b"\xff") == b"\xff"

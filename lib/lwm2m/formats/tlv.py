@@ -143,12 +143,10 @@ def scalar(d, a, b, kind):
     k = _SIZES[t]
     if k:
         if t == _FLOAT and n in (4, 8):
-            return struct.unpack(">f" if n == 4 else ">d", v)[0]
+            return canonical(kind, struct.unpack(">f" if n == 4 else ">d", v)[0])
         if not 0 < n <= k or (t == _OBJLNK and n < 4):
             raise ValueError
         v = int.from_bytes(v, "big")
         if d[a] & ~kind & 0x80 and t in (_INTEGER, _TIME):
             v -= 1 << 8 * n
-    elif t != _OPAQUE:
-        str(v, "utf8")
     return canonical(kind, v)

@@ -10,8 +10,12 @@ def setup(client):
     t = client.tree
 
     def changed(o, i, r):
-        if 0 <= r < 7 and r != 5 and i in t.inst[o]:
+        d = t.inst[o].get(i)
+        if d is not None and r < 0:
+            for k, v in (0, 0.0), (1, 0.0), (5, 0):
+                d.setdefault(k, v)
+        elif d and r < 7 and r != 5:
             t.put(o, i, 5, -1, t.read(3, 0, 13))
 
-    t.inst[6] = {0: {0: 0.0, 1: 0.0, 5: 0}}
     t.hooks.setdefault(6, []).append((_CHANGED, -1, -1, changed))
+    t.create(6, 0)

@@ -33,9 +33,12 @@ def setup(client, table=TABLE):
         if r < 0:
             if unit:
                 d.setdefault(_UNITS, unit.encode())
-            elif unit is None:
+            if unit is None:
                 d.setdefault(_STATE, False)
                 d.setdefault(_COUNT, 0)
+            else:
+                # an integer: a measured 0.0 is another value
+                d.setdefault(_VALUE, 0)
         elif v is not None:
             if r == _VALUE:
                 if not d.get(_MIN, v + 1) <= v:
