@@ -55,13 +55,21 @@ class Bootstrap(Session):
         c.triggered |= c.listening
         c.listening = False
 
-    def refused(self, event):
-        """All back as it was; on with the servers of before, where the bootstrap was not our own idea."""
-        c = self.client
+    def restore(self):
+        # all back as it was before the server wrote
         if self.saved:
             self.tree.inst.update(self.saved)
             self.tree.memos.clear()
         self.saved = None
+
+    def close(self):
+        self.restore()
+        Session.close(self)
+
+    def refused(self, event):
+        """All back as it was; on with the servers of before, where the bootstrap was not our own idea."""
+        c = self.client
+        self.restore()
         if c.triggered and c.servers():
             c.later(c.register, self)
             self.emit(event)
@@ -88,7 +96,7 @@ class Bootstrap(Session):
         code = p.code
         if code == 2 and p.name == b"bs":
             return self.finish()
-        if o == 2 and o not in t.inst:
+        if o == 2 and o not in t.inst and t.find(2) >= 0:
             try:
                 from .objects.access import setup
 
@@ -153,7 +161,7 @@ class Bootstrap(Session):
         c = self.client
         t = self.tree
         ids = [t.get(1, i, 0) for _, i, _ in c.servers()]
-        good = len(set(ids)) == len(t.inst[1]) > 0
+        good = len(ids) == len(set(ids)) == len(t.inst[1]) > 0
         for d in t.inst[0].values():
             mode = d.get(2, 3)
             try:
@@ -171,21 +179,24 @@ class Bootstrap(Session):
         self.attempts = self.sequences = 0
         c.later(c.register, self)
         end = t.get(0, self.sec, 12)
+        c.purge = None  # that of an earlier bootstrap is void
         if end:
             end += c.sec
 
             def purge(now):
                 # the account of the bootstrap server ends, as 0/x/12 says (Core 1.1.1 E.1)
-                if c.sec < end:
-                    return min(end - c.sec, 1000) * 1000
+                if c.purge is purge:
+                    if c.triggered or c.sec < end:
+                        return min(max(end - c.sec, 1), 1000) * 1000
+                    if self.sec in t.inst[0]:
+                        t.delete(0, self.sec)
+                    if self in c.sessions:
+                        c.sessions.remove(self)
+                        self.close()
                 c.every.remove(purge)
-                if self.sec in t.inst[0]:
-                    t.delete(0, self.sec)
-                if self in c.sessions:
-                    c.sessions.remove(self)
-                    self.close()
                 return 0
 
+            c.purge = purge
             c.every.append(purge)
         return 0x44
 

@@ -85,16 +85,18 @@ class Client:
     def __init__(self, endpoint=None, uri=None, **options):
         self.coap = {}
         for k, v in options.items():
-            if hasattr(Client, k) and not callable(getattr(Client, k)):
-                setattr(self, k, v)
-            elif hasattr(Endpoint, k):
-                self.coap[k] = v
-            else:
+            x = Client if hasattr(Client, k) else Endpoint
+            if callable(getattr(x, k, x)):
                 raise TypeError("no such option: " + k)
+            if x is Client:
+                setattr(self, k, v)
+            else:
+                self.coap[k] = v
         if self.version not in _VERSIONS or self.binding.encode() not in _BINDINGS:
             raise ValueError("version or binding")
         self.endpoint = endpoint
-        self.root = tuple(self.root.strip("/").encode().split(b"/")) if self.root else ()
+        x = (self.root or "").strip("/")
+        self.root = tuple(x.encode().split(b"/")) if x else ()
         self.rootpath = b"/".join((b"",) + self.root)
         self.mutex = allocate_lock and allocate_lock()
         self.owner = self.last = self.w = None
@@ -122,10 +124,12 @@ class Client:
                 5: key,
                 10: self.ssid,
             }
-            t.inst[1][0] = {}
-            for r, v in enumerate((self.ssid, self.lifetime)):
-                self.set("/1/0/%d" % r, v)
-            t.inst[1][0].update({6: True, 7: self.binding.encode()})
+            t.inst[1][0] = {
+                0: canonical(0x82, self.ssid),
+                1: canonical(0x82, self.lifetime),
+                6: True,
+                7: self.binding.encode(),
+            }
 
     # the lock: other threads stay out while it is held; the thread that holds it may take it again
 
@@ -194,8 +198,8 @@ class Client:
         """Create an instance ("/3303/0"), or, without its id, the next one; returns its path."""
         o, i, r, ri = split(path)
         flags = self.tree.find(o)
-        d = self.tree.inst.setdefault(o, {})
-        if flags < 0 or r >= 0 or i > 65534 or (d and not flags & 1):
+        d = self.tree.inst.get(o, ())
+        if flags < 0 or r >= 0 or i > 65534 or ((d or i > 0) and not flags & 1):
             raise ValueError("no object, or no more of it: " + path)
         k = max(i, 0)
         while k in d:
@@ -292,12 +296,16 @@ class Client:
         self.tree.level = self.level()
         with self:
             self.suspended = False
+            f = self.register
             if bootstrap or not self.servers():
                 if self.bootstrap_account() < 0:
                     raise ValueError("no account")
-                self.bootstrap(None)
+                f = self.bootstrap
+            if self.todo:
+                # behind a stop(), perhaps
+                self.later(f, None)
             else:
-                self.register(None)
+                f(None)
 
     def servers(self):
         """[(priority, server instance, security instance), ...] of the accounts that are whole, in their order."""
@@ -370,16 +378,21 @@ class Client:
                     self.later(self.bootstrap, s)
 
     def stop(self, force=False):
-        """De-register from every server and stop; `force` just stops."""
+        """De-register from every server and stop; `force` just stops. False where nothing is to be stopped."""
         with self:
-            if self.depth > 1:
+            if not (self.active() or self.todo):
+                return False
+            if self.depth > 1 or self.todo:
                 # one of the application's functions asks for it: first what that belongs to is brought to its end
                 self.later(self.end, force)
             else:
                 self.end(force)
 
     def end(self, force):
+        self.triggered = False
         for s in self.sessions:
+            if not s.state:
+                continue
             if force or s.bootstrap:
                 s.close()
                 if force or not self.listening:
@@ -388,8 +401,10 @@ class Client:
                 s.leave(False)
 
     def pause(self):
-        """Stand still: no timer runs, no datagram is taken, until resume()."""
+        """Stand still: no timer runs, no datagram is taken, until resume(). False where it does already."""
         with self:
+            if self.suspended:
+                return False
             self.suspended = True
             for s in self.sessions:
                 if s.tls and s.location:
@@ -465,7 +480,7 @@ class Client:
 
     def channel(self, s):
         """What a session sends through: a datagram socket, or DTLS over one, and then `s.tls` is set."""
-        d = self.tree.inst[0].get(s.sec) or {0: b""}
+        d = self.tree.inst[0][s.sec]
         mode = d.get(2, 3)
         secure, host, number = address(str(d[0], "utf8"), mode != 3)
         if secure and mode == 3:
@@ -513,7 +528,7 @@ class Client:
                             break
                         if s.asleep:
                             continue  # the radio is off
-                        s.heard = self.sec
+                        s.heard = now
                         s.ep.feed(d, now, self.root)
             while self.todo:
                 f, x = self.todo.pop(0)
@@ -530,6 +545,8 @@ class Client:
                     wait = t
             if not n and self.answers:
                 self.answers.clear()
+            if self.todo:
+                wait = 0
         return wait
 
     def run(self):

@@ -230,8 +230,9 @@ class Packet:
                     elif c == 60:
                         self.size1 = x
                     elif c & 1 and c not in (3, 7):
-                        # Uri-Host and Uri-Port are of no interest here, any other must be understood
-                        err = 0x82
+                        # Uri-Host and Uri-Port are of no interest here, any other must be understood;
+                        # this is no proxy (5.7.2)
+                        err = 0xA5 if num & ~4 == 35 else 0x82
                 p = q
         except IndexError:
             return 1
@@ -319,36 +320,36 @@ class Endpoint:
         `done` as in confirm(); it also gets the code of a request that can't be written."""
         m = self.next_mid()
         token = self.salt + bytes((m >> 8, m & 255))
-        try:
-            self.send_block(now, [code, path, query, ct, body, self.szx, 0, 0], token, done)
-        except CoapError as e:
-            # too long for the buffer, or `body` refuses
-            done(e.args[0], None)
+        self.send_block(now, [code, path, query, ct, body, self.szx, 0, 0], token, done)
 
     def send_block(self, now, req, token, done):
         code, path, query, ct, body, szx, num, total = req
         w = self.w
         w.begin(_CON, code, self.next_mid(), token)
-        for s in path:
-            w.opt(11, s)
-        if body:
-            w.opt(12, ct)
-        for s in query:
-            w.opt(15, s)
-        if total:
-            w.opt(27, num << 4 | 8 | szx)
-            m = w.pos - 1
-            if not num:
-                w.opt(60, total)
-        if body:
-            w.body(num << szx + 4, 16 << szx)
-            body(w)
-            more = w.end()
-            if more and not total:
-                req[_TOTAL] = w.at
-                return self.send_block(now, req, token, done)
-            if total and not more:
-                w.buf[m] &= 0xF7
+        try:
+            for s in path:
+                w.opt(11, s)
+            if body:
+                w.opt(12, ct)
+            for s in query:
+                w.opt(15, s)
+            if total:
+                w.opt(27, num << 4 | 8 | szx)
+                m = w.pos - 1
+                if not num:
+                    w.opt(60, total)
+            if body:
+                w.body(num << szx + 4, 16 << szx)
+                body(w)
+                more = w.end()
+                if more and not total:
+                    req[_TOTAL] = w.at
+                    return self.send_block(now, req, token, done)
+                if total and not more:
+                    w.buf[m] &= 0xF7
+        except CoapError as e:
+            # too long for the buffer, or `body` refuses
+            return done(e.args[0], None)
         self.confirm(now, token, done, req)
 
     def feed(self, d, now, root):

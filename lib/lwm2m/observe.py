@@ -25,7 +25,7 @@ _OWN = const(18)  # attributes of the request itself (LwM2M 1.2), or None
 _V = const(19)  # the attributes in force
 
 # attributes: the four ids of a path, then these, None where unset
-NAMES = (b"pmin", b"pmax", b"gt", b"lt", b"st", b"epmin", b"epmax", b"edge", b"con", b"hqmax")
+NAMES = b"pmin pmax gt lt st epmin epmax edge con hqmax"
 _FIRST = const(4)
 _GT = const(6)
 _LT = const(7)
@@ -69,7 +69,7 @@ def parse(s, query, new, r, row):
     try:
         for q in query:
             q = q.split(b"=", 1)
-            n = _FIRST + NAMES.index(q[0])
+            n = _FIRST + NAMES.split().index(q[0])
             # changes of value are for readable numbers alone, edges for booleans
             of_value = _GT <= n < _EPMIN
             if (

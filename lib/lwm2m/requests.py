@@ -298,13 +298,17 @@ def discover(s, p, w):
     if ri >= 0:
         raise CoapError(0x85)
 
+    names = NAMES.split()
+
     def entry(more, *path):
         path = list(path)
         depth = -1 if path == p.path else 3 - path.count(-1)
-        for n in range(_FIRST, _FIRST + len(NAMES)):
+        n = _FIRST
+        for name in names:
             v = effective(s, path, n, depth)
+            n += 1
             if v is not None:
-                more += b";%s=%s" % (NAMES[n - _FIRST], str(int(v) if v == int(v) else v).encode())
+                more += b";%s=%s" % (name, str(int(v) if v == int(v) else v).encode())
         link(w, s.client.rootpath, join(*path), more)
 
     def body(w):

@@ -6,6 +6,7 @@ from .coap import CoapError, Endpoint
 from .formats import find
 from .observe import poll as notifications
 from .observe import notify, rejected
+from .port import ticks_diff
 from .requests import serve
 
 # states: up to 4 what QuecPython's stat() tells, above it all is 1 there
@@ -25,9 +26,7 @@ _FORCED = const(8)
 
 _STREAM = const(7)  # a kind of function in tree.py
 
-_PATIENCE = const(
-    247
-)  # seconds that a request waits for its delayed answer, and its server for the response
+_PATIENCE = const(247)  # seconds that a request, and so its server, waits for the delayed answer
 
 _FAR = const(1 << 28)  # seconds: far ahead, and yet an integer that is no object
 
@@ -61,8 +60,8 @@ class Session:
     bootstrap = asleep = disabled = False
     sock = tls = kept = paths = None  # paths: of a composite observation
     what = tag = attempts = sequences = 0
-    heard = 0  # seconds, when the server was last heard or spoken to: the awake window begins
-    location = groups = ()  # groups: composite observations
+    heard = 0  # ticks, when the server was last heard or spoken to: the awake window begins
+    location = groups = fetched = ()  # composite observations, and the paths of the last FETCH
     level = -1
     max_body = 8192  # the longest body that is put together from blocks
     rejected = rejected
@@ -98,7 +97,8 @@ class Session:
             if not e.args[0]:
                 if len(self.later) > 3:
                     raise CoapError(0xA3)
-                self.later.append((self.tree.waiting, self.heard, bytes(p.raw), p.d, p.a, p.b))
+                x = (self.tree.waiting, self.client.sec, bytes(p.raw), p.d, p.a, p.b)
+                self.later.append(x)
             raise
         finally:
             self.tree.memo = None
@@ -108,16 +108,20 @@ class Session:
         p = self.ep.p
         self.tree.answers = self.client.answers
         for x in self.later[:]:
-            if x[0] in self.tree.answers and not self.ep.busy():
+            if x[0] in self.tree.answers and self.wake():
                 self.later.remove(x)
                 if len(x) < 5:
-                    notify(x[2], x[3], now, self.client.sec)
+                    if x[3] in x[2].observed:
+                        notify(x[2], x[3], now, self.client.sec)
                     continue
                 p.parse(x[2], self.client.root)
                 p.d, p.a, p.b = x[3:]
                 p.b1 = -1
-                if self.ep.respond(p, 0, 0, self.ep.next_mid(), now):
-                    self.ep.confirm(now, None, lambda code, p: None)
+                if self.ep.respond(p, 0, p.typ, self.ep.next_mid(), now):
+                    if p.typ:
+                        self.ep.flush()
+                    else:
+                        self.ep.confirm(now, None, lambda code, p: None)
         self.tree.answers = ()
 
     def stream(self, p):
@@ -265,7 +269,7 @@ class Session:
         self.state = ON
         self.attempts = self.sequences = 0
         self.asleep = False
-        self.heard = sec
+        self.heard = c.now
         self.expires = sec + lt
         # the next update is due early enough before the lifetime ends, or after the period
         t = max(lt - c.update_early - self.ep.span() // 1000, lt // 2, 1)
@@ -282,7 +286,6 @@ class Session:
         what = self.what
         self.what = 0
         self.asleep = False
-        self.heard = c.sec
         self.at = c.sec + _FAR  # not another one before the answer
         self.emit(14)
         if self.state != ON:
@@ -376,8 +379,11 @@ class Session:
     def poll(self, now):
         """Do what is due; the ms until something will be, or -1."""
         state = self.state
-        sec = self.client.sec
+        c = self.client
+        sec = c.sec
         ep = self.ep
+        if c.triggered and not self.bootstrap:
+            return 1000  # a bootstrap is under way, and may take back what it writes
         if not ep:
             if self.at < 0:
                 return -1
@@ -405,30 +411,27 @@ class Session:
 
     def work(self, now, sec):
         c = self.client
-        if c.triggered:
-            return 1000  # a bootstrap is under way, and may take back what it writes
         ep = self.ep
         if (self.what or sec >= self.at) and not ep.busy():
             self.update(now)
             return 0
         if self.later:
+            if sec - self.later[0][1] > _PATIENCE:
+                self.later.pop(0)
             if c.answers:
                 self.answer(now)
-            elif sec - self.later[0][1] > _PATIENCE:
-                self.later.pop(0)
         if c.depth > 1:
             return 100  # the application holds the lock
         if self.sends:
             self.sends[0](now)
-        t = self.at - sec
+        wait = min(max(self.at - sec, 0), 1000) * 1000 + 1
         if not self.asleep and b"Q" in self.account(7, b""):
-            awake = self.heard + c.awake - sec
-            if awake <= 0 and not self.ep.out:
+            awake = c.awake * 1000 - ticks_diff(now, self.heard)
+            if awake > 0:
+                wait = min(wait, awake)
+            elif not ep.out:
                 self.asleep = True
                 self.emit(10)
-            else:
-                t = min(t, max(awake, 1))
-        wait = min(max(t, 0), 1000) * 1000 + 1
         t = notifications(self, now)
         if self.what and not ep.busy():
             return 0  # one of them, or a Send, has to wait for an update

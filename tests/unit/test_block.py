@@ -85,6 +85,18 @@ def test_exact_and_small_bodies():
         assert m.code >= 0x80, m
 
 
+def test_a_size_that_is_reserved():
+    # RFC 7959 2.2
+    link = opaque_client()
+    s = link.server
+    for path in ("/3/0", "/3/0/0"):
+        for num in (0, 1):
+            assert s.get(path, None, (BLOCK2, num << 4 | 7)).code == 0x80
+    assert s.get("/3", LINK, (BLOCK2, 7)).code == 0x80
+    m = s.request(GET, "/3/0/0", [(OBSERVE, 0), (BLOCK2, 7)])
+    assert m.code == 0x80 and not link.client.observations()
+
+
 def test_two_readers_do_not_mix():
     link = opaque_client()
     link.client.set("/9/0/0", "y" * 700)

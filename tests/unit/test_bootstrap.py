@@ -214,6 +214,22 @@ def test_inconsistent():
         lambda b: b.put(
             "/0/1", security("coap://server", 101) + tlv(2, 0) + tlv(5, b"0123"), TLV
         ),  # a key of nobody
+        lambda b: b.put("/0/1", security("http://server", 101), TLV),  # no address of a server
+        lambda b: b.put("/0/1", security("coap://server:0", 101), TLV),
+        lambda b: b.put("/0/1", security("", 101), TLV),
+        lambda b: b.put("/0/1", security("coaps://server", 101), TLV),  # no security
+        lambda b: b.put(
+            "/0/1",
+            tlv(0, "coap://server")
+            + tlv(1, 0)
+            + tlv(2, 0)
+            + tlv(3, "a")
+            + tlv(5, "b")
+            + tlv(10, 101),
+            TLV,
+        ),  # a key, and no use for it
+        lambda b: b.put("/1/1", server(101), TLV),  # two servers of one number
+        lambda b: b.put("/0/2", security("coap://other", 101), TLV),  # two addresses
     ):
         link, b = factory()
         link.client.set("/3/0/14", "+01:00")
@@ -227,6 +243,7 @@ def test_inconsistent():
         link.run(1)
         assert state(link) == before
         assert "BOOTSTRAP_REG_FAILURE" in link.names() and "REGISTRATION" not in link.names()
+        assert "BOOTSTRAP_TRANSFER_COMPLETE" not in link.names()
         # it tries again
         link.until("BOOTSTRAP_REG_COMPLETE", 100)
         accounts(b)
@@ -321,6 +338,170 @@ def test_unsolicited():
     assert b.get("/3/0").code == _NOT_ALLOWED
 
 
+def listening(**options):
+    """A client that is registered, and whose bootstrap server may begin again."""
+    link, b = started(**options)
+    accounts(b)
+    assert b.post("/bs").code == _CHANGED
+    link.until("REGISTRATION_COMPLETE")
+    link.run(100)
+    return link, b, link.peer("server")
+
+
+def test_all_hold_still_while_it_writes():
+    for end in ("finish", "refusal", "timeout"):
+        link, b, s = listening(bootstrap_timeout=300)
+        c = link.client
+        # a second server that is not there
+        link.account(5, "coap://third", 105)
+        third = link.peer("third")
+        third.reply = lambda m: None
+        c.register([x for x in c.sessions if x.bootstrap][0])
+        link.run(1)
+        s.observe("/3/0/14", 0)
+        s.observe("/1/0/1", 0)
+        link.run(100)
+        before = state(link)
+        n = len(s.heard)
+        k = link.opened
+        names = len(link.names())
+        assert b.put("/1/0", server(101, 700), TLV).code == _CHANGED
+        assert b.put("/1/0/7", b"UQ").code == _CHANGED
+        assert b.put("/0/5", security("coap://elsewhere", 105), TLV).code == _CHANGED
+        c.set("/3/0/14", "+01:00")
+        c.update()
+        link.run(250)
+        assert len(s.heard) == n and link.opened == k, s.heard[n:]
+        assert link.names(names) == ["BOOTSTRAP"]
+        # who asks is answered
+        assert s.get("/3/0/15", 0).code == _CONTENT
+        if end == "finish":
+            assert b.post("/bs").code == _CHANGED
+            link.until("REGISTRATION_COMPLETE", 10)
+            assert "lt=700" in s.requests[-1].query() and "b=UQ" in s.requests[-1].query()
+            link.run(1)
+            assert link.peer("elsewhere").requests
+            continue
+        if end == "refusal":
+            assert b.delete("/0/1").code == _DELETED and b.post("/bs").code == _ACCEPT
+        link.until("BOOTSTRAP_REG_FAILURE", 400)
+        link.until("REGISTRATION_COMPLETE", 10)
+        assert c.get("/3/0/14") == "+01:00"
+        c.set("/3/0/14", "+00:00")
+        assert state(link) == before and "lt=500" in s.requests[-1].query()
+        assert "BOOTSTRAP_TRANSFER_COMPLETE" not in link.names(names)
+        third.reply = third.accept
+        link.run(2000)
+        assert third.requests[-1].path() == "/rd" and not link.peer("elsewhere").heard
+        # and once more
+        accounts(b, "coap://new", 102)
+        assert b.post("/bs").code == _CHANGED
+        link.until("REGISTRATION_COMPLETE")
+        assert link.peer("new").requests
+
+
+def test_stopped_while_it_writes():
+    for force in (False, True):
+        link, b, s = listening()
+        before = state(link)
+        accounts(b, "coap://new", 102)
+        s.reply = lambda m: None
+        link.client.stop(force)
+        link.run(2)
+        s.reply = s.accept
+        link.run(100)
+        assert state(link) == before and link.client.stat() == 0 and not link.client.active()
+        assert force or s.requests[-1].code == DELETE
+        assert link.names()[-1] == "DISCONNECT"
+        link.client.start()
+        link.until("REGISTRATION_COMPLETE")
+        assert not link.peer("new").heard and s.requests[-1].path() == "/rd"
+
+
+def test_the_account_ends():
+    # 0/x/12
+    link, b = started()
+    accounts(b)
+    assert b.put("/0/0/12", b"100").code == _CHANGED
+    assert b.post("/bs").code == _CHANGED
+    link.until("REGISTRATION_COMPLETE")
+    c = link.client
+    link.run(95)
+    assert b.open and list(c.tree.inst[0]) == [0, 1]
+    link.run(10)
+    assert not b.open and list(c.tree.inst[0]) == [1] and c.stat() == 2
+    assert not c.every and len(c.sessions) == 1
+    assert link.peer("server").get("/3/0/0").code == _CONTENT
+    # there is no bootstrap any more, and no end to what goes on
+    assert raises(ValueError, c.start, None, True)
+    link.run(86400)
+    assert c.stat() == 2
+    # each bootstrap says it anew
+    link, b = started()
+    for timeout, seconds, opened in (
+        (b"100", 90, True),
+        (b"300", 250, True),
+        (b"0", 900, True),
+        (b"5", 10, False),
+    ):
+        accounts(b)
+        assert b.put("/0/0/12", timeout).code == _CHANGED
+        assert b.post("/bs").code == _CHANGED
+        link.until("REGISTRATION_COMPLETE")
+        link.run(seconds)
+        assert b.open == opened and (0 in link.client.tree.inst[0]) == opened
+    assert not link.client.every
+    # not while the server writes
+    link, b = started()
+    accounts(b)
+    assert b.put("/0/0/12", b"100").code == _CHANGED
+    assert b.post("/bs").code == _CHANGED
+    link.until("REGISTRATION_COMPLETE")
+    link.run(90)
+    accounts(b, "coap://new", 102)
+    link.run(90)
+    assert b.post("/bs").code == _CHANGED
+    link.until("REGISTRATION_COMPLETE")
+    assert link.peer("new").requests
+    # nor before it has begun to count
+    link, b = factory()
+    link.client.set("/0/0/12", 10)
+    b.reply = lambda m: None
+    link.client.start()
+    link.run(60)
+    assert 0 in link.client.tree.inst[0]
+
+
+def test_access_control():
+    acl = tlv(0, 3) + tlv(1, 0) + b"\x86\x02\x41\x65\x01\x41\x66\x03" + tlv(3, 101)
+    try:
+        from lwm2m.model_standard import TABLE
+        from lwm2m.objects import access
+    except ImportError:
+        # an image without it
+        link, b = started()
+        assert b.put("/2/0", acl, TLV).code == _NOT_FOUND
+        return
+    # an application that has not taken the object's table up
+    link, b = started()
+    assert b.put("/2/0", acl, TLV).code == _NOT_FOUND and 2 not in link.client.tree.inst
+    link, b = factory()
+    link.client.objects(TABLE)
+    link.client.start()
+    link.until("BOOTSTRAP_REG_COMPLETE")
+    accounts(b)
+    assert b.put("/0/2", security("coap://second", 102), TLV).code == _CHANGED
+    assert b.put("/1/1", server(102), TLV).code == _CHANGED
+    assert b.put("/2/0", acl, TLV).code == _CHANGED
+    assert link.client.get("/2/0/2") == {101: 1, 102: 3}
+    assert b.post("/bs").code == _CHANGED
+    link.run(2)
+    s = link.peer("server")
+    assert b"</2/0>" in s.requests[0].payload.split(b",")
+    assert s.put("/3/0/14", b"+01:00").code == 0x81 and s.get("/3/0/14").code == _CONTENT
+    assert link.peer("second").put("/3/0/14", b"+01:00").code == _CHANGED
+
+
 def test_fallback():
     for allowed in (None, True, False):
         link, b = factory(registered=True)
@@ -342,6 +523,45 @@ def test_fallback():
         link.until("REGISTRATION_COMPLETE")
 
 
+def test_nobody_there():
+    # neither the server nor the bootstrap server; the first of them to come back has the client
+    for first in ("old", "boot"):
+        link, b = factory(registered=True)
+        old = link.peer("old")
+        old.reply = b.reply = lambda m: None
+        link.client.update()
+        link.until("NETWORK_ERROR", 5000)
+        assert b.requests and link.client.stat() == 4
+        n = len(old.requests)
+        if first == "old":
+            old.reply = old.accept
+            link.until("REGISTRATION_COMPLETE", 86500)
+            assert link.client.stat() == 2 and old.requests[-1].path() == "/rd"
+        else:
+            b.reply = b.accept
+            link.until("BOOTSTRAP_REG_COMPLETE", 86400 + 2000)
+            assert len(old.requests) > n
+    # without a server there is the bootstrap server alone
+    link, b = factory()
+    b.reply = lambda m: None
+    link.client.start()
+    link.until("NETWORK_ERROR", 5000)
+    n = len(b.requests)
+    link.run(86500)
+    assert len(b.requests) > n
+
+
+def test_another_server_has_the_client():
+    link, b = factory(registered=True)
+    link.account(2, "coap://other", 8)
+    link.client.start()
+    link.run(1)
+    link.peer("other").reply = lambda m: (0x83, (), b"")
+    link.client.update(8)
+    link.until("NETWORK_ERROR", 5000)
+    assert not b.heard and link.client.stat() == 2
+
+
 def test_started_with_bootstrap():
     link, b = factory(registered=True)
     link.client.start(bootstrap=True)
@@ -351,7 +571,16 @@ def test_started_with_bootstrap():
 
 def test_nothing_to_start_with():
     link = Link(uri=None, start=False)
+    for bootstrap in (False, True):
+        assert raises(ValueError, link.client.start, None, bootstrap)
+        assert link.client.poll(link.ticks()) == -1 and not link.events
+        assert link.client.stat() == 0 and not link.client.active() and not link.client.sessions
+    # a client that is registered stays so
+    link = Link()
+    assert raises(ValueError, link.client.start, None, True)
+    link.client.delete("/1/0")
     assert raises(ValueError, link.client.start)
+    assert link.client.stat() == 2 and link.server.get("/3/0/0").code == _CONTENT
 
 
 def test_factory_accounts():

@@ -8,12 +8,14 @@ from codec import ALL
 from link import *
 from lwm2m.client import Client, address
 from lwm2m.model_ipso import TABLE as IPSO
+from lwm2m.model_standard import TABLE as STANDARD
 
 
 def client(**options):
     link = Link(**options)
     link.client.objects(IPSO)
     link.client.objects(ALL)
+    link.client.objects(STANDARD)
     link.client.create("/1000/0")
     return link, link.client
 
@@ -49,12 +51,32 @@ def test_construction():
     for options, error in (
         ({"nonsense": 1}, TypeError),
         ({"_x": 1}, TypeError),
+        ({"start": 1}, TypeError),  # methods
+        ({"on_read": 1}, TypeError),
+        ({"request": 1}, TypeError),
+        ({"version": "2.0"}, ValueError),
+        ({"version": "1"}, ValueError),
+        ({"version": 1.1}, ValueError),
+        ({"binding": "X"}, ValueError),
+        ({"binding": "QU"}, ValueError),
+        ({"binding": ""}, ValueError),
+        ({"lifetime": "60"}, ValueError),
+        ({"lifetime": 1.5}, ValueError),
+        ({"lifetime": -1}, ValueError),
+        ({"lifetime": None}, ValueError),
+        ({"ssid": "1"}, ValueError),
     ):
         assert raises(error, Client, "ep", "coap://x", **options), options
     for uri in ("http://x", "coap://x:99999"):
         assert raises(ValueError, Client, "ep", uri), uri
     c = Client("ep", "coap://host", lifetime=60, binding="UQ", ssid=5)
     assert c.get("/1/0/1") == 60 and c.get("/1/0/7") == "UQ" and c.get("/1/0/0") == 5
+    for version in (None, "1.0", "1.1", "1.2"):
+        for binding in ("U", "UQ", "S", "SQ", "US", "UQS"):
+            assert Client("ep", "coap://x", version=version, binding=binding).binding == binding
+    for root in ("", None, "/", ()):
+        assert Client("ep", "coap://x", root=root).rootpath == b"", root
+    assert Client("ep", "coap://x", root="/a/b/").rootpath == b"/a/b"
     # nothing is shared between two clients
     d = Client("other", "coap://host")
     assert d.get("/1/0/1") == 86400 and c.tree is not d.tree
@@ -131,12 +153,18 @@ def test_errors():
         ("/1000/0/4", 2, ValueError),
         ("/1000/0/5", 5, ValueError),
         ("/1000/0/7", "3", ValueError),
+        ("/1000/0/7", 3.5, ValueError),
+        ("/1000/0/7", b"3:0", ValueError),
+        ("/1000/0/7", (None, 0), ValueError),
+        ("/1000/0/7", ("x", 0), ValueError),
         ("/1000/0/8", -1, ValueError),
         ("/1000/0/21", -1, ValueError),
         ("/1000/0/12", 5, ValueError),
         ("/1000/0/12", {0: "x"}, ValueError),
         ("/1000/0/12", {-1: 5}, ValueError),
-        ("/1000/0/12", {"a": 5}, (ValueError, TypeError)),
+        ("/1000/0/12", {"a": 5}, ValueError),
+        ("/1000/0/12", {None: 5}, ValueError),
+        ("/1000/0/12", {0: None}, ValueError),
         ("/1000/0/12", {65536: 5}, ValueError),
     ):
         before = repr(c.tree.inst[1000])
@@ -164,8 +192,24 @@ def test_instances():
         and c.create("/3303") == "/3303/0"
         and c.create("3303") == "/3303/1"
     )
-    for path in ("/3303/5", "/9999", "/9999/0", "/3303/0/5700", "/x", "/3303/65536"):
+    objects = sorted(c.tree.inst)
+    for path in (
+        "/3303/5",
+        "/9999",
+        "/9999/0",
+        "/3303/0/5700",
+        "/x",
+        "/",
+        "/3303/65535",
+        "/3303/65536",
+        "/3",  # a second one of what there is once
+        "/3/1",
+        "/6/1",
+    ):
         assert raises(ValueError, c.create, path), path
+    assert sorted(c.tree.inst) == objects
+    assert c.create("/6") == "/6/0" and raises(ValueError, c.create, "/6")
+    assert c.create("/3303/65534") == "/3303/65534"
     c.delete("/3303/5")
     assert raises(KeyError, c.delete, "/3303/5") and raises(KeyError, c.delete, "/9999/0")
     c.set("/1000/0/12", {0: 1, 3: 4})
@@ -180,6 +224,10 @@ def test_execute():
     c.exec("/1000/0/40")
     c.exec("1000/0/40", b"5")
     assert calls == [("/1000/0/40", b""), ("/1000/0/40", b"5")]
+    # the lock is held, as it is when a server asks for it
+    c.on_exec("/1000/0/40", lambda path, args: calls.append(c.depth))
+    c.exec("/1000/0/40")
+    assert calls[-1] == 1 and not c.depth
     assert raises(ValueError, c.exec, "/1000/0/1") and raises(ValueError, c.exec, "/9999/0/1")
     assert raises(KeyError, c.exec, "/1000/7/40")
     n = len(link.server.requests)
@@ -228,6 +276,7 @@ def test_pause_and_resume():
     n = len(s.heard)
     c.pause()
     assert link.names()[-1] == "ENGINE_SUSPENDED"
+    assert c.pause() is False and link.names().count("ENGINE_SUSPENDED") == 1
     s.ask(GET, "/3/0/0")
     link.run(100)
     assert len(s.heard) == n and c.poll(link.ticks()) == -1
@@ -440,3 +489,21 @@ def test_asyncio():
 
     asyncio.run(main())
     assert link.names()[-1] == "DISCONNECT"
+
+
+def test_parts_of_the_package():
+    import lwm2m
+
+    if not hasattr(lwm2m, "Client"):
+        raise Skip("modules have no __getattr__ here")
+    from lwm2m import presets
+
+    assert presets.LAN["ack_timeout"] == 1000 and lwm2m.presets is presets
+    assert lwm2m.Client is Client and lwm2m.lwm2m() is lwm2m.lwm2m()
+    # what is no part of it is QuecPython's
+    assert lwm2m.Security == 1 and not hasattr(lwm2m, "nonsense")
+    try:
+        import asyncio
+    except ImportError:
+        return
+    assert callable(lwm2m.aio.run)

@@ -110,7 +110,7 @@ class Server:
         b = bytearray(16 + len(body) + 60)
         b[16 : 16 + len(body)] = body
         end = self.wr.seal(typ, head[3:11], memoryview(b), 16, 16 + len(body))
-        start = 16 - self.wr.EXPLICIT
+        start = 16 - self.wr.HEAD
         return head + (end - start).to_bytes(2, "big") + bytes(b[start:end])
 
     def handshake(self, typ, body, epoch=0):
@@ -746,7 +746,7 @@ def test_bounded_reassembly():
         head = b"\2\0\2\0" + bytes((n >> 8, n & 255)) + b"\0\0\0\0\0\1x"
         c.feed(server.plain(22, head), 0)
         c.feed(server.plain(22, b"\2\xff\xff\xff\0\0\0\0\0\0\0\1x"), 0)
-    assert len(c.hs.parts) <= 4
+    assert len(c.hs.seen) <= 4
     assert c.state == 1
 
 

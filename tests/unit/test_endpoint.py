@@ -71,6 +71,10 @@ def test_critical_options():
     assert answers(build(CON, GET, 5, b"t", segments("/3/0/0") + [(8, b"elective")])) == [
         (ACK, 0x45, 5)
     ]
+    # this is no proxy (5.7.2)
+    for option in ((35, b"coap://other/3/0/0"), (39, b"coap")):
+        opts = segments("/3/0/0") + [option]
+        assert answers(build(CON, GET, 5, b"t", opts)) == [(ACK, 0xA5, 5)]
 
 
 def test_critical_option_in_a_response():
@@ -370,8 +374,14 @@ def test_answered_later():
         link.run(20)
         out = [m for m in s.heard[n:] if m.code]
         assert out and out[0].code == 0x45 and out[0].payload == b"slow" and out[0].token == t
-        if out[0].typ == CON:
+        # as the request was (RFC 7252 5.2.3)
+        assert out[0].typ == typ
+        if typ == CON:
             assert len(out) > 1  # retransmitted
+        else:
+            link.run(60)
+            assert len(s.heard) == n + 1
+        if typ == CON:
             s.raw(build(ACK, 0, out[0].mid))
             n = len(s.heard)
             link.run(60)
@@ -388,6 +398,131 @@ def test_execute_answered_later():
         n = len(s.heard)
         link.client.answer("/3/0/4", value)
         assert s.wait(t, n).code == code
+
+
+def test_refused_later():
+    link = Link()
+    s = link.server
+    c = link.client
+    c.on_exec("/3/0/4", lambda path, args: LATER)
+    c.on_read("/3/0/14", lambda path, v: LATER)
+    c.on_write("/3/0/15", lambda path, v: LATER)
+    before = c.get("/3/0/15")
+    for code in (0x84, 0x81, 0xA3):
+        for path, method, opts, data in (
+            ("/3/0/4", POST, (), b""),
+            ("/3/0/14", GET, [(ACCEPT, 0)], b""),
+            ("/3/0/15", PUT, [(FORMAT, 0)], b"Mars"),
+        ):
+            t = s.ask(method, path, opts, data)
+            link.run(2)
+            n = len(s.heard)
+            c.answer(path, CoapError(code))
+            assert s.wait(t, n).code == code, (path, code)
+    assert c.get("/3/0/15") == before and not c.sessions[0].later
+
+
+def test_an_answer_that_never_comes():
+    link = Link()
+    s = link.server
+    c = link.client
+    c.on_read("/3/0/14", lambda path, v: LATER)
+    c.on_read("/3/0/15", lambda path, v: LATER)
+    for other in (False, True):
+        t = s.ask(GET, "/3/0/14", [(ACCEPT, 0)])
+        u = s.ask(GET, "/3/0/15", [(ACCEPT, 0)])
+        link.run(240)
+        if other:
+            # one that nobody waits for does not keep them
+            c.answer("/3/0/0", "x")
+        n = len(s.heard)
+        c.answer("/3/0/14", "in time")
+        assert s.wait(t, n, 10).payload == b"in time"
+        link.run(1010)
+        assert not c.sessions[0].later
+        n = len(s.heard)
+        c.answer("/3/0/15", "late")
+        link.run(10)
+        assert not [m for m in s.heard[n:] if m.token == u]
+        # nor is that value another request's
+        assert not c.answers
+    # room for others
+    for k in range(8):
+        s.ask(GET, "/3/0/14", [(ACCEPT, 0)])
+    link.run(1010)
+    t = s.ask(GET, "/3/0/14", [(ACCEPT, 0)])
+    link.run(1)
+    c.answer("/3/0/14", "new")
+    assert s.wait(t).payload == b"new"
+
+
+def test_a_notification_answered_later():
+    for confirmable in (True, False):
+        link = Link(confirmable=confirmable)
+        s = link.server
+        c = link.client
+        t = s.observe("/3/0/14", 0).token
+        c.on_read("/3/0/14", lambda path, v: LATER)
+        for k in range(3):
+            n = len(s.heard)
+            c.set("/3/0/14", "+0%d:00" % k)
+            link.run(30)
+            assert not s.notes(t, n) and len(c.observations()) == 1
+            c.set("/3/0/14", "+0%d:30" % k)
+            link.run(1)
+            assert len(c.sessions[0].later) == 1
+            c.answer("/3/0/14", "value %d" % k)
+            link.run(2)
+            (m,) = s.notes(t, n)
+            assert m.code == 0x45 and m.payload == b"value %d" % k and not c.sessions[0].later
+        # one that is cancelled meanwhile is not told any more
+        n = len(s.heard)
+        c.set("/3/0/14", "+09:00")
+        link.run(1)
+        s.request(GET, "/3/0/15", [(OBSERVE, 1), (ACCEPT, 0)], token=t)
+        c.answer("/3/0/14", "late")
+        link.run(1)
+        assert not s.notes(t, n) and not c.sessions[0].later
+        c.on_read("/3/0/14", None)
+        t = s.observe("/3/0/14", 0).token
+        c.on_read("/3/0/14", lambda path, v: LATER)
+        # a refusal ends it
+        n = len(s.heard)
+        c.set("/3/0/14", "")
+        link.run(1)
+        c.answer("/3/0/14", CoapError(0x84))
+        link.run(1)
+        (m,) = s.notes(t, n)
+        assert m.code == 0x84 and not c.observations()
+
+
+def test_requests_that_cannot_be_written():
+    def refuses(w):
+        raise CoapError(0x84)
+
+    def refuses_then(w):
+        # the first block alone
+        if w.lo:
+            raise CoapError(0x84)
+        w.put(b"x" * 2000)
+
+    link = Link()
+    s = link.server
+    s.reply = lambda m: (0x5F, [(BLOCK1, m.opt(BLOCK1))], b"")
+    ep = link.client.sessions[0].ep
+    for path, body, code, sent in (
+        ((b"x" * 300,), None, 0x8D, 0),
+        ((b"x" * 200,) * 4, None, 0x8D, 0),
+        ((b"x",), refuses, 0x84, 0),
+        ((b"x",), refuses_then, 0x84, 1),
+    ):
+        out = []
+        n = len(s.requests)
+        ep.request(link.ticks(), POST, path, (), 42, body, lambda *a: out.append(a))
+        link.run(1)
+        assert out == [(code, None)] and len(s.requests) - n == sent and not ep.out, (code, out)
+    s.reply = s.accept
+    assert s.get("/3/0/0").code == 0x45
 
 
 def test_too_many_answers_outstanding():

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 import time
 
-from link import Skip
+from link import Skip, raises
 
 try:
     import socket
@@ -80,6 +80,25 @@ def test_nobody_there():
         time.sleep_ms(2)
         assert c.recv() is None
     c.close()
+
+
+def test_options_that_raise():
+    # what was opened is closed, and nothing is left to wait for
+    seen = []
+
+    def options(sock):
+        seen.append(sock)
+        raise RuntimeError("mine")
+
+    for _ in range(3):
+        assert raises(RuntimeError, generic.open_udp, "127.0.0.1", 9, options)
+        try:
+            seen[-1].send(b"x")
+        except OSError as e:
+            assert e.args[0] == 9, e  # EBADF
+        else:
+            raise AssertionError("open")
+    assert not generic.ready(0)
 
 
 def test_clock():

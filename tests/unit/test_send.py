@@ -147,6 +147,19 @@ def test_outcomes():
     assert [m.path() for m in s.requests[n:]] == ["/dp", "/rd/7"]
 
 
+def test_an_outcome_that_nobody_can_take():
+    link, s = client()
+
+    def broken(code):
+        raise RuntimeError("mine")
+
+    codes = []
+    link.client.send(A, broken)
+    link.client.send(A, codes.append)
+    link.run(1)
+    assert len(sent(s)) == 2 and codes == [0x44] and link.client.stat() == 2
+
+
 def test_one_that_is_under_way_goes_again_after_a_new_registration():
     link, s = client()
     codes = []

@@ -272,7 +272,30 @@ def test_read_function_is_bypassed():
     x.client.cache(PATH, 3)
     fill(x, 5.0)
     assert x.server.get(PATH, TEXT).payload == b"5.0"
+    # in whatever order the two are asked for
+    x.client.on_read(PATH, lambda path, v: 98.0)
+    assert x.server.get(PATH, TEXT).payload == b"5.0" and x.client.get(PATH) == 5.0
     assert [v for t, v in pairs(x.server.get(PATH, SENML_JSON).payload)] == [5.0]
+
+
+def test_gone_with_the_instance():
+    x = link()
+    fill(x, 1.0, 2.0)
+    c = x.client
+    c.create("/3303/1")
+    c.cache("/3303/1/5700", 2)
+    c.set("/3303/1/5700", 7.0)
+    c.delete("/3303/0")
+    assert list(c.tree.series.rings) == [(3303, 1, 5700)]
+    # another one begins without, and may have its own
+    c.create("/3303/0")
+    c.set(PATH, 3.0)
+    assert pairs(x.server.get(PATH, SENML_JSON).payload) == [(None, 3.0)]
+    c.cache(PATH, 2)
+    fill(x, 4.0)
+    assert [v for t, v in pairs(x.server.get(PATH, SENML_JSON).payload)] == [4.0]
+    assert x.server.delete("/3303/1").code == 0x42
+    assert list(c.tree.series.rings) == [(3303, 0, 5700)]
 
 
 def test_one_second():

@@ -217,6 +217,13 @@ def test_an_update_is_refused():
         assert registers(s)[1].payload == registers(s)[0].payload
         # that is the event of an update that nobody answers
         assert "REG_TIMEOUT" not in link.names()
+    # nor is a reset no answer
+    link = Link()
+    s = link.server
+    s.reply = lambda m: build(RST, 0, m.mid) if m.path() == "/rd/7" else s.accept(m)
+    link.client.update()
+    link.until("REGISTRATION_COMPLETE", 10)
+    assert "REG_TIMEOUT" not in link.names()
 
 
 def test_an_update_is_lost():
@@ -316,6 +323,110 @@ def test_no_socket():
     link.until("REGISTRATION_COMPLETE")
 
 
+def test_hooks_that_raise():
+    def broken(*args):
+        raise RuntimeError("mine")
+
+    link = Link(start=False)
+    real = link.client.transport
+    link.client.transport = broken
+    link.client.start()
+    link.run(1)
+    assert link.names() == ["CONNECT_FAILURE", "REGISTRATION_FAILURE"] and link.client.stat() == 1
+    link.client.transport = real
+    link.until("REGISTRATION_COMPLETE")
+    try:
+        import lwm2m.secure
+    except ImportError:
+        return
+    # an account that is gone
+    link = Link(start=False)
+    link.server.reply = refusing(0x83)
+    link.client.start()
+    link.run(1)
+    link.client.delete("/0/0")
+    link.run(100)
+    assert link.names()[-2:] == ["CONNECT_FAILURE", "REGISTRATION_FAILURE"]
+    # what was opened is closed
+    for key in (b"", b"1234"):
+        link = Link(uri="coaps://server", start=False, key=key or b"x", load_credentials=broken)
+        if not key:
+            link.client.load_credentials = lambda ssid: None
+        link.client.start()
+        link.run(100)
+        assert link.opened == 2 and not link.server.open and not link.server.heard
+        assert link.names() == ["CONNECT_FAILURE", "REGISTRATION_FAILURE"] * 2
+
+
+def test_an_image_without_resume():
+    try:
+        from lwm2m import secure
+    except ImportError:
+        raise Skip("no security here")
+    import sys
+
+    name = "lwm2m.resume"
+    there = sys.modules.pop(name, None)
+    sys.modules[name] = Link  # it has none of what is imported from there
+    try:
+        link = Link(lifetime=300)
+        s = link.client.sessions[0]
+
+        class Opened:
+            resumed = sid = b"1"
+
+        channel = Opened()
+        channel.s = s
+        channel.tls = channel
+        link.client.save = link.client.load = lambda *a: None
+        secure.Channel.save(channel)
+        # a session that lives on in this process has its registration
+        assert secure.Channel.known(channel, link.ticks())
+        s.location = ()
+        assert not secure.Channel.known(channel, link.ticks())
+    finally:
+        del sys.modules[name]
+        if there:
+            sys.modules[name] = there
+
+
+def test_a_location_that_is_too_long():
+    # it can't be told in an update: the client registers again, and goes on
+    for loc in ([b"x" * 250] * 3, [b"x" * 300]):
+        link = Link(start=False)
+        s = link.server
+        first = lambda m: (
+            (0x41, [(LOCATION, x) for x in loc], b"") if m.path() == "/rd" else (0x84, (), b"")
+        )
+        s.reply = first
+        link.client.start()
+        link.until("REGISTRATION_COMPLETE")
+        link.client.update()
+        link.run(1)
+        assert len(registers(s)) == 2 and not updates(s) and link.client.stat() == 2
+        assert s.get("/3/0/0").code == 0x45
+        s.reply = s.accept
+        link.client.update()
+        link.until("REGISTRATION_COMPLETE", 10)
+        link.client.update()
+        link.run(1)
+        assert len(updates(s)) == 1
+        # nor in the farewell
+        s.reply = first
+        link.client.start()
+        link.run(1)
+        link.client.stop()
+        link.run(1)
+        assert link.names()[-1] == "DEREGISTER_FAILURE" and not link.client.active() and not s.open
+
+
+def test_a_name_that_is_too_long():
+    link = Link(start=False, name="x" * 300)
+    link.client.start()
+    link.run(100)
+    assert link.names().count("REGISTRATION_FAILURE") == 2 and not link.server.heard
+
+
 def test_disable():
     link = Link()
     s = link.server
@@ -325,11 +436,23 @@ def test_disable():
     link.run(2)
     (m,) = s.requests[n:]
     assert m.code == DELETE and m.path() == "/rd/7"
-    assert link.names()[-1] == "SERVER_DISABLED" and link.client.stat() != 2
+    assert link.names()[-1] == "SERVER_DISABLED"
+    assert link.client.stat() == 0 and link.client.active()
     link.run(90)
-    assert len(s.requests) == n + 1
+    assert len(s.requests) == n + 1 and link.client.stat() == 0
+    s.reply = lambda m: None
+    link.run(10)
+    assert link.client.stat() == 1
+    s.reply = s.accept
     link.until("REGISTRATION_COMPLETE", 20)
-    assert 95000 <= s.requests[-1].at - m.at <= 101000
+    assert 99000 <= registers(s)[-1].at - m.at <= 101000
+    # stopped meanwhile, it does not come back
+    s.post("/1/0/4")
+    link.run(1)
+    link.client.stop()
+    assert not link.client.active() and link.names()[-1] == "DISCONNECT"
+    link.run(1000)
+    assert link.client.stat() == 0 and s.requests[-1].code == DELETE
     # without a timeout it is a day
     link = Link()
     s = link.server

@@ -1,7 +1,7 @@
 # Tests of notification storing: values that a server missed reach it with their times
 # SPDX-License-Identifier: MIT
 import lwm2m_port
-from link import TLV
+from link import FETCH, FORMAT, ACCEPT, OBSERVE, TLV
 from test_series import PATH, SENML_JSON, fill, link, pairs
 
 
@@ -59,6 +59,16 @@ def test_under_an_instance_and_by_send():
     assert not x.client.tree.series.rings
 
 
+def test_a_read_function_goes_on():
+    x = link(None)
+    fill(x, 1.0)
+    x.server.observe(PATH, SENML_JSON)
+    x.client.on_read(PATH, lambda path, v: v + 0.5)
+    lost(x)
+    fill(x, 2.0)
+    assert x.client.get(PATH) == 2.5
+
+
 def test_bounded_oldest_first_and_counted():
     x = link(None)
     fill(x, 0.0)
@@ -98,3 +108,71 @@ def test_a_value_on_its_way():
     found(x)
     m, notes = again(x)
     assert [v for t, v in pairs(notes[0].payload)] == [2.0, 3.0], notes
+
+
+def test_disabled():
+    # by the server itself: it asked not to be disturbed
+    for storing in (True, False):
+        x = link(None)
+        fill(x, 1.0)
+        x.client.set("/1/0/5", 100)
+        x.client.set("/1/0/6", storing)
+        x.server.observe(PATH, SENML_JSON)
+        assert x.server.post("/1/0/4").code == 0x44
+        x.run(2)
+        at = lwm2m_port.seconds
+        fill(x, 2.0, 3.0)
+        x.until("REGISTRATION_COMPLETE", 200)
+        m, notes = again(x)
+        assert notes if storing else not notes
+        if storing:
+            assert pairs(notes[0].payload) == [(at, 2.0), (at + 10, 3.0)], notes
+
+
+def composite(x):
+    opts = [(OBSERVE, 0), (FORMAT, SENML_JSON), (ACCEPT, SENML_JSON)]
+    m = x.server.request(FETCH, [], opts, b'[{"n":"/3303/0/5700"},{"n":"/3/0/14"}]')
+    assert m.code == 0x45 and m.opt(OBSERVE) is not None
+    return m
+
+
+def test_composite_observations():
+    for disabled in (False, True):
+        x = link(None)
+        fill(x, 1.0)
+        x.client.set("/1/0/5", 100)
+        composite(x)
+        if disabled:
+            x.server.post("/1/0/4")
+            x.run(2)
+        else:
+            lost(x)
+        at = lwm2m_port.seconds
+        fill(x, 2.0, 3.0)
+        if disabled:
+            x.until("REGISTRATION_COMPLETE", 200)
+        else:
+            found(x)
+        m = composite(x)
+        x.run(3)
+        (note,) = x.server.notes(m.token)
+        got = [v for v in pairs(note.payload) if v[1] is not None]
+        assert got == [(at, 2.0), (at + 10, 3.0)], got
+
+
+def test_a_notification_that_is_lost():
+    # nobody acknowledged it: from then on values are kept, and the update that follows brings them
+    x = link(None)
+    fill(x, 1.0)
+    t = x.server.observe(PATH, SENML_JSON).token
+    x.server.acks = False
+    fill(x, 2.0)
+    x.server.reply = lambda m: None
+    x.run(100)
+    fill(x, 3.0)
+    x.server.acks = True
+    x.server.reply = x.server.accept
+    n = len(x.server.heard)
+    x.run(60)
+    notes = x.server.notes(t, n)
+    assert [v for s, v in pairs(notes[-1].payload)] == [2.0, 3.0], notes

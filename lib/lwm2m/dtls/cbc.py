@@ -27,7 +27,7 @@ class Cbc:
     Without encrypt-then-MAC the time that a bad record takes depends a little on its padding: prefer CCM.
     """
 
-    EXPLICIT = 16  # bytes of IV between header and ciphertext
+    HEAD = 16  # bytes of IV between header and ciphertext
 
     def __init__(self, keys, side, ems, cid):
         k = int.from_bytes(keys[32 * side : 32 * side + 32] + bytes(32), "big")

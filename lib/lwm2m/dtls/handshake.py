@@ -16,11 +16,11 @@ _AHEAD = const(4)  # messages that may come before their turn
 _TRIES = const(6)
 
 
-def prf(secret, seed, n):
+def prf(key, seed, n):
     """`n` bytes of P_SHA256 (RFC 5246 5); `seed` is the label and the seed."""
-    if len(secret) > 64:
-        secret = sha256(secret).digest()
-    k = int.from_bytes(secret + bytes(64 - len(secret)), "big")
+    if len(key) > 64:
+        key = sha256(key).digest()
+    k = int.from_bytes(key + bytes(64 - len(key)), "big")
     i = (k ^ int.from_bytes(b"\x36" * 64, "big")).to_bytes(64, "big")
     o = (k ^ int.from_bytes(b"\x5c" * 64, "big")).to_bytes(64, "big")
     r = b""
@@ -49,12 +49,12 @@ class Handshake:
         self.c = c
         self.seq = 0  # of records in epoch 0
         self.next = 0  # number of the server's next message
-        self.parts = {}  # number: [type, message, bits of the bytes that are there]
+        self.seen = {}  # number: [type, message, bits of the bytes that are there]
         self.gen = self.run()
 
     def start(self, now):
         """Send the first flight."""
-        self.depart(next(self.gen), now)
+        self.begin(next(self.gen), now)
 
     def run(self):
         # Gets the server's messages in their order; yields a flight (the records of epoch 0, and Finished or
@@ -154,7 +154,7 @@ class Handshake:
             c.sid = sid
             c.master = k
         c.ems = ems
-        c.install(
+        c.setup(
             suite, prf(c.master, b"key expansion" + seed, 96 if suite == _CBC else 40), cid, peer
         )
         if not resumed:
@@ -180,19 +180,19 @@ class Handshake:
         c.release()
         yield
 
-    def depart(self, flight, now):
+    def begin(self, out, now):
         # Send a flight, and again until there is an answer (RFC 6347 4.2.4).
-        self.flight = flight
-        self.tries = 0
-        self.wait = self.c.timeout
-        self.transmit(now)
+        self.out = out
+        self.count = 0
+        self.span = self.c.timeout
+        self.flush(now)
 
-    def transmit(self, now):
+    def flush(self, now):
         """Send the flight, in one datagram."""
         c = self.c
-        self.due = ticks_add(now, self.wait)
+        self.at = ticks_add(now, self.span)
         b = b""
-        for typ, m in self.flight[0]:
+        for typ, m in self.out[0]:
             b += (
                 bytes((typ, 254, 253, 0, 0))
                 + self.seq.to_bytes(6, "big")
@@ -201,7 +201,7 @@ class Handshake:
             )
             self.seq += 1
         n = len(b)
-        m = self.flight[1]
+        m = self.out[1]
         if m:
             n += c.room
             c.out(22, bytearray(b + bytes(c.room) + m + bytes(c.TAIL)), n, n + len(m), 0)
@@ -210,14 +210,14 @@ class Handshake:
 
     def poll(self, now):
         """Send again what was not answered; ms until the next time, or -1."""
-        d = ticks_diff(self.due, now)
+        d = ticks_diff(self.at, now)
         if d <= 0:
-            self.tries += 1
-            d = self.wait = min(self.wait * 2, 60000)
-            if self.tries > _TRIES:
+            self.count += 1
+            d = self.span = min(self.span * 2, 60000)
+            if self.count > _TRIES:
                 self.c.fail(3, -2 if self.c.wr else -1)
                 return -1
-            self.transmit(now)
+            self.flush(now)
         return d
 
     def feed(self, m, epoch, now):
@@ -231,21 +231,21 @@ class Handshake:
                 return
             # Finished is the one message that must be protected.
             if self.next <= k < self.next + _AHEAD and m[0] and (m[0] == 20) == (epoch == 1):
-                p = self.parts.get(k)
+                p = self.seen.get(k)
                 if not p or p[0] != m[0] or len(p[1]) != n + 12:
                     b = bytearray(n + 12)
                     b[:6] = m[:6]
                     b[9:12] = m[1:4]
-                    p = self.parts[k] = [m[0], b, 0]
+                    p = self.seen[k] = [m[0], b, 0]
                 p[1][12 + i : i + e] = m[12:e]
                 p[2] |= (1 << e - 12) - 1 << i
             m = m[e:]
         c = self.c
         while c.state == 1:
-            p = self.parts.get(self.next)
+            p = self.seen.get(self.next)
             if not p or p[2] != (1 << len(p[1]) - 12) - 1:
                 return
-            del self.parts[self.next]
+            del self.seen[self.next]
             self.next += 1
             try:
                 p = self.gen.send((p[0], p[1]))
@@ -254,4 +254,4 @@ class Handshake:
                 c.alert(2, e)
                 return c.fail(3, e)
             if p:
-                self.depart(p, now)
+                self.begin(p, now)

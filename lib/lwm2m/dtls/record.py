@@ -41,7 +41,7 @@ except (ImportError, SyntaxError, ValueError):
 class Ccm:
     """AES-128-CCM-8 in one direction; `keys` is the key block, `side` 0 the client's half, 1 the server's."""
 
-    EXPLICIT = 8  # bytes of nonce between header and ciphertext
+    HEAD = 8  # bytes of nonce between header and ciphertext
 
     def __init__(self, keys, side, ems, cid):
         self.key = keys[16 * side : 16 * side + 16]
@@ -62,7 +62,7 @@ class Ccm:
         )
         self.p = bytearray(p + bytes(-len(p) & 15))
 
-    def crypt(self, typ, number, nonce, m, i, n, opening):
+    def crypt(self, typ, number, nonce, m, i, n, open):
         """Cipher m[i:i+n] in place, the tag goes behind it. 16 bytes there must be 0."""
         p = self.p
         j = self.at
@@ -82,14 +82,14 @@ class Ccm:
         while n > 0:
             w = n if n < _CHUNK else _CHUNK
             q = (w + 15) & -16
-            if not opening:
+            if not open:
                 s = cbc.encrypt(m[i : i + q])
                 tag = s[-16:-8]
             s = bytearray(nonce * (q >> 4))
             count(s, q, k)
             self.ecb.encrypt(s, s)
             xor(m, i, w, s)
-            if opening:
+            if open:
                 cbc.encrypt(m[i : i + q], s)
                 tag = s[-16:-8]
             k += 16
@@ -144,7 +144,7 @@ class Secure:
         lower,
         identity,
         key,
-        suites=(_CCM_8,),
+        suites=SUITES[:1],
         cid=True,
         random=None,
         session=None,
@@ -169,19 +169,19 @@ class Secure:
             self.HEAD = 40
             self.TAIL = 50
         self.sid = self.master = b""
-        self._reset(0)
+        self.reset(0)
         if session:
             self.restore(session)
 
-    def _reset(self, state):
+    def reset(self, state):
         # Without keys, and without what belongs to them.
         self.state = state
         self.hs = self.rd = self.wr = self.more = None
         self.cid = self.peer = self.keys = b""
-        self.seq = self.top = self.window = 0
+        self.seq = self.last = self.seen = 0
         self.limit = 0 if self.save else _NEVER
 
-    def install(self, suite, keys, cid, peer):
+    def setup(self, suite, keys, cid, peer):
         """Take a key block; `cid` is what the server puts into its records, `peer` what it wants in ours."""
         self.suite = suite
         self.keys = keys
@@ -191,14 +191,14 @@ class Secure:
         if suite == _CBC:
             from .cbc import Cbc as cipher
         self.wr = cipher(keys, 0, self.ems, peer)
-        self.room = 13 + len(peer) + self.wr.EXPLICIT  # before the plaintext
+        self.room = 13 + len(peer) + self.wr.HEAD  # before the plaintext
         self.rd = cipher(keys, 1, self.ems, cid)
 
     def connect(self, now):
         """Start a handshake, by the session where there is one (RFC 5246 7.3); a session that is open ends."""
         from .handshake import Handshake
 
-        self._reset(1)
+        self.reset(1)
         self.error = 0
         self.hs = Handshake(self)
         self.hs.start(now)
@@ -215,7 +215,7 @@ class Secure:
         if error > 0:
             self.sid = b""  # RFC 5246 7.2.2
         self.error = error
-        self._reset(state)
+        self.reset(state)
         self.release()
 
     def alert(self, level, number):
@@ -250,7 +250,7 @@ class Secure:
             typ = 25
         end = self.wr.seal(typ, number, m, start, end)
         n = start - n
-        start -= self.wr.EXPLICIT
+        start -= self.wr.HEAD
         m[n:start] = bytes((typ, 254, 253)) + number + self.peer + (end - start).to_bytes(2, "big")
         self.lower.send(buf, n if first is None else first, end)
 
@@ -299,17 +299,17 @@ class Secure:
             ):
                 return
             n = int.from_bytes(head[5:11], "big")
-            d = self.top - n
-            if d > 63 or d >= 0 and self.window >> d & 1:
+            d = self.last - n
+            if d > 63 or d >= 0 and self.seen >> d & 1:
                 return
             m = self.rd.open(typ, head[3:11], m)
             if m is None:
                 return
             if d < 0:
-                self.window = (self.window << -d | 1) & 0xFFFFFFFFFFFFFFFF if d > -64 else 1
-                self.top = n
+                self.seen = (self.seen << -d | 1) & 0xFFFFFFFFFFFFFFFF if d > -64 else 1
+                self.last = n
             else:
-                self.window |= 1 << d
+                self.seen |= 1 << d
             if typ == 25:
                 n = len(m)
                 while n and not m[n - 1]:
@@ -326,7 +326,7 @@ class Secure:
                 if typ == 22 and len(m) > 11:
                     if m[0] == 20 and self.hs:
                         # It did not get the last flight of a resumption.
-                        self.hs.transmit(now)
+                        self.hs.flush(now)
                     elif not m[0]:
                         self.alert(1, 100)  # no_renegotiation
         elif self.state != 1:
@@ -363,7 +363,7 @@ class Secure:
                 self.limit = self.seq + _AHEAD
         if self.sid or keys:
             b += bytes((self.ems,)) + self.suite.to_bytes(2, "big")
-            for n in (self.limit if keys else 0, self.top, self.window):
+            for n in (self.limit if keys else 0, self.last, self.seen):
                 b += n.to_bytes(8, "big")
             for x in (self.sid, self.master, keys, self.cid, self.peer):
                 b.append(len(x))
@@ -395,13 +395,13 @@ class Secure:
         n = b[2] << 8 | b[3]
         if n not in self.suites or len(f[2]) not in (0, 96 if n == _CBC else 40):
             return False
-        self._reset(0)
+        self.reset(0)
         self.ems = b[1]
         self.suite = n
         self.sid, self.master, keys, cid, peer = f
         if keys and self.save:
-            self.install(self.suite, keys, cid, peer)
-            self.seq, self.top, self.window = (
+            self.setup(self.suite, keys, cid, peer)
+            self.seq, self.last, self.seen = (
                 int.from_bytes(b[i : i + 8], "big") for i in (4, 12, 20)
             )
             self.state = 2

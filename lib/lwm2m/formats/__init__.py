@@ -5,6 +5,7 @@
 # decode(data, start, end, tree, o, i, r, ri, emit), which calls emit(i, r, ri, value) for each value, with
 # None for a resource that the tables do not have; malformed data raises CoapError, ValueError or IndexError.
 # fmt: off
+# Numbers from 10000 on stand here less 10000, and so beside the ones that LwM2M 1.0 began with.
 _FILES = (
     0, "text",
     42, "opaque",
@@ -14,9 +15,7 @@ _FILES = (
     1541, "text",
     1542, "tlv",
     1543, "json",
-    11542, "tlv",
-    11543, "json",
-    11544, "lwm2m_cbor",
+    1544, "lwm2m_cbor",
 )
 # fmt: on
 
@@ -24,6 +23,12 @@ _FILES = (
 def find(ct):
     """The module of content format `ct`, or None."""
     try:
-        return __import__(_FILES[_FILES.index(ct) + 1], globals(), None, ("encode",), 1)
+        return __import__(
+            _FILES[_FILES.index(ct - 10000 if ct > 9999 else ct) + 1],
+            globals(),
+            None,
+            ("encode",),
+            1,
+        )
     except (ImportError, ValueError):
         return None
