@@ -23,13 +23,11 @@ FEATURES = {
         "formats/opaque.py",
         "formats/tlv.py",
         "coap.py",
-        "objects/__init__.py",
         "objects/device.py",
         "port/__init__.py",
     ),
     "dtls": (
         "secure.py",
-        "dtls/__init__.py",
         "dtls/record.py",
         "dtls/handshake.py",
     ),

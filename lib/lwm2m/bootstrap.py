@@ -15,6 +15,7 @@ class Bootstrap(Session):
 
     bootstrap = True
     saved = None  # objects as they were, {object: {instance: {resource: value}}}, once the server writes
+    end = None  # seconds, when the server's account ends
 
     def open(self, now):
         c = self.client
@@ -83,8 +84,17 @@ class Bootstrap(Session):
                 saved[i] = dict(d)
 
     def work(self, now, sec):
-        if self.client.listening or self.saved is None:
-            return -1
+        c = self.client
+        if self.saved is None:
+            if not self.end:
+                return -1
+            if sec < self.end:
+                return min(self.end - sec, 1000) * 1000
+            # the account of the bootstrap server ends, as 0/x/12 says (Core 1.1.1 E.1)
+            self.tree.delete(0, self.sec)
+            c.later(c.sessions.remove, self)
+            self.close()
+            return 0
         if sec >= self.at:
             self.refused(1)
             return 0
@@ -127,7 +137,7 @@ class Bootstrap(Session):
                     self.keep(x)
                     t.delete(x, y)
                 elif i >= 0:
-                    raise CoapError(0x80)
+                    raise ValueError
         return 0x42
 
     def write(self, p, o, i, r, ri):
@@ -139,7 +149,7 @@ class Bootstrap(Session):
             k, n, v = x
             row = t.row(o, n)
             if k < 0 or (row and isinstance(v, dict) != bool(row & 0x800)):
-                raise CoapError(0x80)
+                raise ValueError
             if k not in ids:
                 ids.append(k)
             if row:
@@ -147,7 +157,7 @@ class Bootstrap(Session):
             if k == self.sec and n == 1 and v:
                 own = False
         if own and self.sec in ids:
-            raise CoapError(0x80)
+            raise ValueError
         self.keep(o)
         for k in ids:
             if k not in t.inst[o] or (r < 0 and o < 2):
@@ -179,25 +189,7 @@ class Bootstrap(Session):
         self.attempts = self.sequences = 0
         c.later(c.register, self)
         end = t.get(0, self.sec, 12)
-        c.purge = None  # that of an earlier bootstrap is void
-        if end:
-            end += c.sec
-
-            def purge(now):
-                # the account of the bootstrap server ends, as 0/x/12 says (Core 1.1.1 E.1)
-                if c.purge is purge:
-                    if c.triggered or c.sec < end:
-                        return min(max(end - c.sec, 1), 1000) * 1000
-                    if self.sec in t.inst[0]:
-                        t.delete(0, self.sec)
-                    if self in c.sessions:
-                        c.sessions.remove(self)
-                        self.close()
-                c.every.remove(purge)
-                return 0
-
-            c.purge = purge
-            c.every.append(purge)
+        self.end = end and c.sec + end
         return 0x44
 
     def discover(self, w):

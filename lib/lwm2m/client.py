@@ -24,16 +24,7 @@ _VALIDATE = const(6)
 _STREAM = const(7)
 _CHANGED = const(8)
 
-_VERSIONS = (None, "1.0", "1.1", "1.2")
-_BINDINGS = (b"U", b"UQ", b"S", b"SQ", b"US", b"UQS")
-
-# by number; those up to 13 are Zephyr's
-_EVENTS = (
-    "NONE BOOTSTRAP_REG_FAILURE BOOTSTRAP_REG_COMPLETE BOOTSTRAP_TRANSFER_COMPLETE REGISTRATION_FAILURE "
-    "REGISTRATION_COMPLETE REG_TIMEOUT REG_UPDATE_COMPLETE DEREGISTER_FAILURE DISCONNECT QUEUE_MODE_RX_OFF "
-    "ENGINE_SUSPENDED SERVER_DISABLED NETWORK_ERROR REG_UPDATE DEREGISTER CONNECT CONNECT_FAILURE SECURE "
-    "SECURE_FAILURE BOOTSTRAP REGISTRATION"
-)
+_BINDINGS = b"U UQ S SQ US UQS"
 
 
 def teller(kind):
@@ -92,7 +83,10 @@ class Client:
                 setattr(self, k, v)
             else:
                 self.coap[k] = v
-        if self.version not in _VERSIONS or self.binding.encode() not in _BINDINGS:
+        if (
+            self.version not in (None, "1.0", "1.1", "1.2")
+            or self.binding.encode() not in _BINDINGS.split()
+        ):
             raise ValueError("version or binding")
         self.endpoint = endpoint
         x = (self.root or "").strip("/")
@@ -276,7 +270,14 @@ class Client:
 
     def event(self, fn):
         """fn(name, ssid) hears of events, by the names of Zephyr's client."""
-        self.listeners.append(lambda n, ssid: fn(_EVENTS.split()[n], ssid))
+        # by number; those up to 13 are Zephyr's
+        names = (
+            "NONE BOOTSTRAP_REG_FAILURE BOOTSTRAP_REG_COMPLETE BOOTSTRAP_TRANSFER_COMPLETE REGISTRATION_FAILURE "
+            "REGISTRATION_COMPLETE REG_TIMEOUT REG_UPDATE_COMPLETE DEREGISTER_FAILURE DISCONNECT QUEUE_MODE_RX_OFF "
+            "ENGINE_SUSPENDED SERVER_DISABLED NETWORK_ERROR REG_UPDATE DEREGISTER CONNECT CONNECT_FAILURE SECURE "
+            "SECURE_FAILURE BOOTSTRAP REGISTRATION"
+        )
+        self.listeners.append(lambda n, ssid: fn(names.split()[n], ssid))
 
     def emit(self, n, ssid):
         for f in self.listeners:
@@ -458,19 +459,32 @@ class Client:
         if o == 1:
             if r == 1:
                 return max(v, self.min_lifetime)
-            if r == 7 and v not in _BINDINGS:
-                raise CoapError(0x80)
+            if r == 7 and v not in _BINDINGS.split():
+                raise ValueError
         return v
 
     def links(self, w):
-        from .requests import links
+        """Put what a registration shows (Core 1.1.1 6.2.1)."""
+        from .requests import link, version
 
         t = self.tree
-        ct = []
-        for n in (60, 110, 112, 11542, 11543, 11544) if t.level else ():
+        root = self.rootpath
+        ct = b""
+        for n in (60, 110, 112, 1542, 1543, 1544) if t.level else ():
             if find(n):
-                ct.append(b"%d" % n)
-        links(w, t, self.rootpath, b';ct="%s"' % b" ".join(ct) if len(ct) > 1 else b"")
+                ct += b" %d" % (n if n < 999 else n + 10000)
+        # all images have TLV
+        if root or ct[6:]:
+            w.put(b"<" + (root or b"/") + b'>;rt="oma.lwm2m"')
+            if ct[6:]:
+                w.put(b';ct="%s"' % ct[1:])
+        for o in sorted(t.inst):
+            if o:
+                v = version(t, o)
+                if v or not t.inst[o]:
+                    link(w, root, join(o), v)
+                for i in t.instances(o):
+                    link(w, root, join(o, i))
 
     def level(self):
         """The minor version to register as: the newest that the image has a format for."""

@@ -36,7 +36,8 @@ _TIMED_OUT = const(-2)
 
 
 class CoapError(Exception):
-    """A refusal that carries its response code in `args[0]`, as RFC 7252 5.9 numbers it (0x84 is 4.04)."""
+    """A refusal that carries its response code in `args[0]`, as RFC 7252 5.9 numbers it (0x84 is 4.04).
+    A request that is malformed raises ValueError instead: 4.00."""
 
 
 class Writer:
@@ -440,13 +441,14 @@ class Endpoint:
                 w.opt(27, p.b1)
         except Exception as e:
             w.begin(typ, 0, mid, p.token)
-            code = 0xA0
+            code = 0x80
             if isinstance(e, CoapError):
                 code = e.args[0]
                 for x in e.args[1:]:
                     w.opt(60, x)
-            else:
+            elif not isinstance(e, ValueError):
                 # memory that is not to be had, most likely
+                code = 0xA0
                 sys.print_exception(e)
         w.buf[w.head + 1] = code
         return code
@@ -462,7 +464,7 @@ class Endpoint:
         szx = p.b1 & 7
         n = p.b - p.a
         if szx == 7 or (more and n != 16 << szx):
-            raise CoapError(0x80)
+            raise ValueError
         old = None
         for x in self.assembly:
             if x[0] == p.key:
@@ -509,7 +511,7 @@ class Endpoint:
         if b2 >= 0:
             num = b2 >> 4
             if b2 & 7 == 7:
-                raise CoapError(0x80)
+                raise ValueError
             szx = min(b2 & 7, szx)
         total = -1
         while True:

@@ -41,8 +41,8 @@ def serve(s, p, w, now):
     try:
         if not paths:
             fmt.decode_all(p.d, p.a, p.b, s.tree, take)
-    except (IndexError, ValueError, TypeError, AttributeError):
-        raise CoapError(0x80)
+    except (IndexError, TypeError, AttributeError):
+        raise ValueError
     if p.code == 7:
         for o in new:
             check(s, o, new[o], _W)
@@ -50,7 +50,7 @@ def serve(s, p, w, now):
             apply(s, o, new[o])
         return 0x44
     if not paths:
-        raise CoapError(0x80)
+        raise ValueError
     s.fetched = paths
     if p.accept >= 0:
         ct = p.accept
@@ -78,7 +78,7 @@ def put(s, new, o, i, r, ri, v):
     if not o:
         raise CoapError(0x81)
     if r < 0 or (v is None and t.row(o, r)):
-        raise CoapError(0x80)
+        raise ValueError
     if i not in t.inst.get(o, ()):
         raise CoapError(0x84)
     s.allow(o, i, 2)

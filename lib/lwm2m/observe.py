@@ -52,7 +52,7 @@ def attributes(s, p, row):
     parse(s, p.query, new, r, row)
     gt, lt, st = new[_GT:_EPMIN]
     if gt is not None and lt is not None and lt + 2 * (st or 0) >= gt or st is not None and st < 0:
-        raise CoapError(0x80)
+        raise ValueError
     if old:
         s.attributes.remove(old)
     if new.count(None) < _SIZE - _FIRST:
@@ -66,30 +66,27 @@ def attributes(s, p, row):
 def parse(s, query, new, r, row):
     """Take the attributes of a query into a list of them."""
     end = (_EPMIN, _EDGE, _SIZE)[s.tree.level]
-    try:
-        for q in query:
-            q = q.split(b"=", 1)
-            n = _FIRST + NAMES.split().index(q[0])
-            # changes of value are for readable numbers alone, edges for booleans
-            of_value = _GT <= n < _EPMIN
-            if (
-                n >= end
-                or (of_value and (r < 0 or not row & 0x100 or row & 15 not in (2, 3, 6, 8)))
-                or (n == _EDGE and (r < 0 or row & 15 != 4))
-            ):
-                raise ValueError
-            v = None
-            if len(q) > 1:
-                v = q[1]
-                for c in v:
-                    if c not in b"-.0123456789" or (c < 48 and not of_value):
-                        raise ValueError
-                v = float(v) if of_value else int(v)
-                if v > 1 and n in (_EDGE, _CON):
+    for q in query:
+        q = q.split(b"=", 1)
+        n = _FIRST + NAMES.split().index(q[0])
+        # changes of value are for readable numbers alone, edges for booleans
+        of_value = _GT <= n < _EPMIN
+        if (
+            n >= end
+            or (of_value and (r < 0 or not row & 0x100 or row & 15 not in (2, 3, 6, 8)))
+            or (n == _EDGE and (r < 0 or row & 15 != 4))
+        ):
+            raise ValueError
+        v = None
+        if len(q) > 1:
+            v = q[1]
+            for c in v:
+                if c not in b"-.0123456789" or (c < 48 and not of_value):
                     raise ValueError
-            new[n] = v
-    except ValueError:
-        raise CoapError(0x80)
+            v = float(v) if of_value else int(v)
+            if v > 1 and n in (_EDGE, _CON):
+                raise ValueError
+        new[n] = v
 
 
 def retime(s):

@@ -68,7 +68,7 @@ def serve(s, p, w, now):
         obs = observe(s, p, ct, now) if p.obs >= 0 else -1
         try:
             return s.content(p, p.path, obs, ct)
-        except CoapError:
+        except Exception:
             if obs > 0:
                 s.observed.pop()
             raise
@@ -77,7 +77,7 @@ def serve(s, p, w, now):
         if ri >= 0:
             present(t, o, i, r, ri, _R)
         if p.a < p.b:
-            raise CoapError(0x80)
+            raise ValueError
         return attributes(s, p, row)
     if code == 4:
         return delete(s, p, row)
@@ -86,7 +86,7 @@ def serve(s, p, w, now):
     if i < 0 or not row & _W:
         raise CoapError(0x85)
     if r < 0 and p.a == p.b and p.ct < 0:
-        raise CoapError(0x80)  # neither a write nor attributes
+        raise ValueError  # neither a write nor attributes
     s.allow(o, i, 2)
     write(s, p, o, i, r, ri, code == 3)
     return 0x44
@@ -107,7 +107,7 @@ def execute(s, p, row):
         if rest[1:3] == b"='":
             k = rest.find(b"'", 3) + 1
         if not (k and rest[:1].isdigit() and rest[k : k + 1] in b",") or rest[k:] == b",":
-            raise CoapError(0x80)
+            raise ValueError
         rest = rest[k + 1 :]
     f = s.tree.ask(_EXEC, o, i, r, args)
     if o == 1:
@@ -141,8 +141,8 @@ def decode(s, p, o, i, r, ri, replace):
 
     try:
         fmt.decode(p.d, p.a, p.b, t, o, i, r, ri, emit)
-    except (IndexError, ValueError, TypeError, AttributeError):
-        raise CoapError(0x80)
+    except (IndexError, TypeError, AttributeError):
+        raise ValueError
     return out
 
 
@@ -183,7 +183,7 @@ def check(s, o, new, access):
         if not row & access:
             raise CoapError(0x85)
         if isinstance(v, dict) != bool(row & _MULTI):
-            raise CoapError(0x80)
+            raise ValueError
         x[2] = s.client.checked(o, r, v)
         t.ask(_VALIDATE, o, i, r, native(row, v))
     for i, r, v in new:
@@ -215,10 +215,10 @@ def create(s, p, w):
             i += 1
     for x in new:
         if x[0] not in (-1, i):
-            raise CoapError(0x80)
+            raise ValueError
         x[0] = i
     if i in insts or i > 65534 or len(insts) >= s.client.max_instances:
-        raise CoapError(0x80)
+        raise ValueError
     check(s, o, new, _R | _W)
     d = {}
     for _, r, v in new:
@@ -228,7 +228,7 @@ def create(s, p, w):
     for q in range(t.p, t.p + 4 * t.n, 4):
         # a mandatory resource that only a server could give must be given
         if t.t[q + 2] & 0x13 == 0x13 and t.t[q] << 8 | t.t[q + 1] not in d:
-            raise CoapError(0x80)
+            raise ValueError
     t.create(o, i, d)
     try:
         t.ask(_CREATE, o, i, -1, None)
@@ -274,20 +274,6 @@ def version(t, o):
     t.find(o)
     v = t.t[t.p - 4 + t.level]
     return b"" if v == 0x10 else b";ver=%d.%d" % (v >> 4, v & 15)
-
-
-def links(w, t, root, formats):
-    """Put what a registration shows (Core 1.1.1 6.2.1): the objects and instances of tree `t`; `formats`
-    is what the `ct` attribute is to say (b"" is nothing)."""
-    if root or formats:
-        w.put(b"<" + (root or b"/") + b'>;rt="oma.lwm2m"' + formats)
-    for o in sorted(t.inst):
-        if o:
-            v = version(t, o)
-            if v or not t.inst[o]:
-                link(w, root, join(o), v)
-            for i in t.instances(o):
-                link(w, root, join(o, i))
 
 
 def discover(s, p, w):

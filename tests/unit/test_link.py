@@ -3,18 +3,20 @@
 from codec import encode, tree
 from link import *
 from lwm2m.coap import Writer
-from lwm2m.requests import links
+from lwm2m.client import Client
 from lwm2m.model_ipso import TABLE as IPSO
 from lwm2m.model_standard import TABLE as STANDARD
 
 
-def registration(t, root=b"", formats=b"", window=2000):
+def registration(t, root="", window=2000):
+    c = Client("ep", root=root)
+    c.tree = t
     out = b""
     while True:
         w = Writer(window + 20)
         w.begin(0, 2, 0, b"")
         w.body(len(out), window)
-        links(w, t, root, formats)
+        c.links(w)
         more = w.end()
         out += bytes(w.buf[5 : w.pos])
         if not more:
@@ -35,12 +37,15 @@ def test_registration():
     t = sample()
     plain = b"</1/0>,</3/0>,</3303>;ver=1.1,</3303/0>,</3303/1>,</3303/2>,</3304>;ver=1.1"
     assert registration(t) == plain
-    assert registration(t, b"/lwm2m").split(b",") == [b'</lwm2m>;rt="oma.lwm2m"'] + [
+    assert registration(t, "lwm2m").split(b",") == [b'</lwm2m>;rt="oma.lwm2m"'] + [
         x.replace(b"</", b"</lwm2m/") for x in plain.split(b",")
     ]
-    assert registration(t, b"", b";ct=11542").split(b",")[0] == b'</>;rt="oma.lwm2m";ct=11542'
+    t.level = 1
+    first = b'rt="oma.lwm2m";ct="60 110 112 11542 11543 11544"'
+    assert registration(t).split(b",")[0] == b"</>;" + first
+    assert registration(t, "a/b").split(b",")[0] == b"</a/b>;" + first
     for n in (16, 64):
-        assert registration(t, b"/a/b", b";ct=60", n) == registration(t, b"/a/b", b";ct=60")
+        assert registration(t, "a/b", n) == registration(t, "a/b")
 
 
 def test_versions_of_the_newer_protocol():
