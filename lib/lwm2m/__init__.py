@@ -16,22 +16,13 @@ class Face:
     def __getattr__(self, name):
         if name[:1] == "_":
             raise AttributeError(name)
-        if name == "Client":
-            from .client import Client
-
-            return Client
-        if name in ("CoapError", "LATER"):
-            from .tree import LATER, CoapError
-
-            return LATER if name == "LATER" else CoapError
         try:
-            # a part of the package, such as aio or presets
-            return __import__(name, globals(), None, ("x",), 1)
+            # a part of the package, such as aio or presets, or what such a part is best known for
+            x = {"Client": "client", "CoapError": "tree", "LATER": "tree", "lwm2m": "quectel"}
+            x = __import__(x.get(name, name), globals(), None, ("x",), 1)
+            return getattr(x, name, x)
         except ImportError:
-            pass
-        from .quectel import lwm2m
-
-        return lwm2m if name == "lwm2m" else getattr(lwm2m(), name)
+            return getattr(self.lwm2m(), name)
 
 
 face = sys.modules[__name__] = Face()

@@ -35,9 +35,9 @@ class Bootstrap(Session):
         if not self.ep:
             return
         q = [b"ep=" + self.client.endpoint.encode()]
-        self.ep.request(now, 2, (b"bs",), q, -1, None, self.accepted)
+        self.ep.request(now, 2, (b"bs",), q, -1, None, self.answered)
 
-    def accepted(self, code, p):
+    def answered(self, code, p):
         if code == 0x44:
             self.emit(2)
             self.begin()
@@ -123,7 +123,7 @@ class Bootstrap(Session):
             self.begin()
             self.write(p, o, i, r, ri)
             return 0x44
-        if r >= 0 or (code != 4 and (code != 1 or o not in (1, 2))):
+        if r >= 0 or (code != 4 and (code != 1 or not 0 < o < 3)):
             raise CoapError(0x85)
         if i >= 0 and i not in t.inst[o]:
             raise CoapError(0x84)

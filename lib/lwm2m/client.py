@@ -84,7 +84,8 @@ class Client:
             else:
                 self.coap[k] = v
         if (
-            self.version not in (None, "1.0", "1.1", "1.2")
+            self.version
+            and self.version not in "1.0 1.1 1.2".split()
             or self.binding.encode() not in _BINDINGS.split()
         ):
             raise ValueError("version or binding")
@@ -160,10 +161,10 @@ class Client:
         if value is not None:
             try:
                 value = canonical(row, value)
-            except TypeError:
+                if (ri < 0 and bool(row & 0x800)) != isinstance(value, dict):
+                    raise ValueError
+            except (TypeError, ValueError):
                 raise ValueError("wrong type: " + path)
-            if (ri < 0 and bool(row & 0x800)) != isinstance(value, dict):
-                raise ValueError("wrong shape: " + path)
         with self:
             f = self.tree.hook(_VALIDATE, o, i, r)
             if f and f(join(o, i, r, ri), native(row, value)) is False:
@@ -194,7 +195,7 @@ class Client:
         flags = self.tree.find(o)
         d = self.tree.inst.get(o, ())
         if flags < 0 or r >= 0 or i > 65534 or ((d or i > 0) and not flags & 1):
-            raise ValueError("no object, or no more of it: " + path)
+            raise ValueError("no room for: " + path)
         k = max(i, 0)
         while k in d:
             if i >= 0:

@@ -135,7 +135,8 @@ class Writer:
 
 class Packet:
     """The datagram being looked at. `path` holds up to four ids, -1 behind the last; `name` is a segment
-    that is no id; absent options are -1; the payload is d[a:b]."""
+    that is no id; `query` are the parts of Uri-Query, or of a response's Location-Path; absent options are
+    -1; the payload is d[a:b]."""
 
     def __init__(self):
         self.path = [-1, -1, -1, -1]
@@ -155,7 +156,7 @@ class Packet:
         self.a = self.b = n
         self.obs = self.ct = self.accept = self.b1 = self.b2 = self.size1 = -1
         self.name = None
-        self.query = self.loc = ()
+        self.query = ()
         path = self.path
         path[0] = path[1] = path[2] = path[3] = -1
         c = self.code
@@ -204,10 +205,8 @@ class Packet:
                         seg += 1
                     else:
                         self.name = d[p:q]
-                elif num == 15:
+                elif num == 15 or num == 8:
                     self.query += (d[p:q],)
-                elif num == 8:
-                    self.loc += (d[p:q],)
                 else:
                     x = 0
                     for i in range(p, q if v < 4 else p):
@@ -230,7 +229,7 @@ class Packet:
                         self.key = d[1:2] + d[first:at]
                     elif c == 60:
                         self.size1 = x
-                    elif c & 1 and c not in (3, 7):
+                    elif c & 1 and c != 3 and c != 7:
                         # Uri-Host and Uri-Port are of no interest here, any other must be understood;
                         # this is no proxy (5.7.2)
                         err = 0xA5 if num & ~4 == 35 else 0x82
@@ -378,7 +377,7 @@ class Endpoint:
                 if not typ:
                     self.again(e[2])
                 return
-        get = code in (1, 5)
+        get = code == 1 or code == 5
         code = self.respond(p, err, typ or _ACK, self.next_mid() if typ else mid, now)
         w = self.w
         if not code and not typ:

@@ -21,7 +21,7 @@ def form(ct):
 def serve(s, p, w, now):
     """Answer FETCH or iPATCH `p` on the root; see requests.serve."""
     # SenML-ETCH (RFC 8790) differs from SenML in the number only
-    ct = p.ct - 210 if p.ct in (320, 322) else p.ct
+    ct = p.ct - 210 if p.ct == 320 or p.ct == 322 else p.ct
     fmt = form(ct)
     if not fmt:
         raise CoapError(0x8F)

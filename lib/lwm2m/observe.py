@@ -36,6 +36,8 @@ _EDGE = const(11)
 _CON = const(12)
 _SIZE = const(14)
 
+_NUMBERS = const(0x14C)  # by type, as in tree.py: integer, float, time, unsigned integer
+
 # a session holds so many observations, and so many attributes, at the most
 _MOST = const(16)
 
@@ -73,7 +75,7 @@ def parse(s, query, new, r, row):
         of_value = _GT <= n < _EPMIN
         if (
             n >= end
-            or (of_value and (r < 0 or not row & 0x100 or row & 15 not in (2, 3, 6, 8)))
+            or (of_value and (r < 0 or not row & 0x100 or not _NUMBERS >> (row & 15) & 1))
             or (n == _EDGE and (r < 0 or row & 15 != 4))
         ):
             raise ValueError
@@ -84,7 +86,7 @@ def parse(s, query, new, r, row):
                 if c not in b"-.0123456789" or (c < 48 and not of_value):
                     raise ValueError
             v = float(v) if of_value else int(v)
-            if v > 1 and n in (_EDGE, _CON):
+            if v > 1 and (n == _EDGE or n == _CON):
                 raise ValueError
         new[n] = v
 
@@ -114,7 +116,7 @@ def timing(s, e):
         v[n] = e[_OWN] and e[_OWN][n]
         if v[n] is None:
             v[n] = effective(s, e[_O:_CT], n, -1)
-    for n in (0, 1):
+    for n in range(2):
         # the server's defaults, 1/x/2 and 1/x/3
         x = v[_FIRST + n]
         e[_PMIN + n] = (s.account(2 + n) or 0) if x is None else x
@@ -166,7 +168,7 @@ def number(s, e):
 
 
 def changed(s, o, i, r):
-    if o == 1 and r in (2, 3):
+    if o == 1 and 2 <= r <= 3:
         retime(s)
     for e in s.observed:
         x = e[_I]

@@ -10,6 +10,8 @@ _ON = const(2)
 _CONNECTING = const(6)
 _ASKING = const(7)
 
+_FAILURES = const(0xA0152)  # a bit for each event: 1, 4, 6, 8, 17 and 19
+
 
 def integer(v, lo, hi):
     """ValueError where `v` is no integer from `lo` to `hi`."""
@@ -87,7 +89,7 @@ class Lwm2m:
                 (v,) = values
                 if kind == 4:
                     integer(v, 0, 255)
-                    if v not in (1, 3):
+                    if v != 1 and v != 3:
                         return -2
                     self.mode = v
                 elif kind == 5:
@@ -107,7 +109,7 @@ class Lwm2m:
         insts = c.tree.inst[0]
         d = None
         if v:
-            if len(v) not in (4, 6):
+            if len(v) != 4 and len(v) != 6:
                 return -1
             ssid, uri, bootstrap, mode = v[:4]
             integer(ssid, 1, 65534)
@@ -181,10 +183,10 @@ class Lwm2m:
         for x in v[:4]:
             integer(x, 1, 86400)
         integer(storing, 0, 1)
-        if binding in ("S", "SQ"):
+        if binding == "S" or binding == "SQ":
             return -2
         # SMS is stored, and served over UDP
-        if binding not in ("U", "UQ", "US", "UQS"):
+        if binding not in "U UQ US UQS".split():
             return -1
         if not there:
             t.create(1, i)
@@ -315,7 +317,7 @@ class Lwm2m:
             self.updates.append(ssid)
         elif ssid in self.updates:
             self.updates.remove(ssid)
-            if n in (16, 21):
+            if n == 16 or n == 21:
                 # refused: the client registers again
                 self.report(6, 1, "update", "failed", ssid)
         name = {
@@ -328,12 +330,12 @@ class Lwm2m:
         }.get(n | 1)
         if n == 6 and self.stat() != 2:
             name = "ready"
-        code = int(n in (1, 4, 6, 8, 17, 19))
+        code = _FAILURES >> n & 1
         if name and n != 2:
             self.report(n, code, name, "failed" if code else "successfully", ssid)
         elif n in (8, 9, 12):
             self.report(n, code, "deregister", ssid, code)
-        elif n in (20, 21):
+        elif n > 19:
             self.report(n, 0, "registering" if n == 21 else "bootstraping")
 
     def created(self, path, v):

@@ -33,7 +33,7 @@ def serve(s, p, w, now):
     t.memo = None
     code = p.code
     o, i, r, ri = p.path
-    if code in (5, 7) and o < 0 and not p.name:
+    if (code == 5 or code == 7) and o < 0 and not p.name:
         try:
             from .composite import serve as composite
         except ImportError:
@@ -214,7 +214,7 @@ def create(s, p, w):
         while i in insts:
             i += 1
     for x in new:
-        if x[0] not in (-1, i):
+        if x[0] != -1 and x[0] != i:
             raise ValueError
         x[0] = i
     if i in insts or i > 65534 or len(insts) >= s.client.max_instances:

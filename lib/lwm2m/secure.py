@@ -48,7 +48,7 @@ class Channel:
         s = self.s
         tls = self.tls
         wait = tls.poll(now)
-        if tls.state in (_CLOSED, _BROKEN):
+        if tls.state == _CLOSED or tls.state == _BROKEN:
             if s.state == _ON:
                 # the server ended the session: begin another
                 s.start()
@@ -120,7 +120,7 @@ def secured(c, s, d, lower, host):
             session = s.kept or (session and session[:3] == mark and session[3:])
             save = c.save and (lambda b: c.save(name, mark + b))
             return Secure(lower, identity, key, own, session=session, timeout=timeout, save=save)
-    if mode in (0, 2):
+    if mode == 0 or mode == 2:
         from .dtls.native import Native
 
         a = {"identity": identity, "key": key}

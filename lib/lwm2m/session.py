@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: MIT
 from sys import print_exception
 
+from . import observe
 from .coap import CoapError, Endpoint
 from .formats import find
-from .observe import poll as notifications
-from .observe import notify, rejected
 from .port import ticks_diff
 from .requests import serve
 
@@ -64,7 +63,7 @@ class Session:
     location = groups = fetched = ()  # composite observations, and the paths of the last FETCH
     level = -1
     max_body = 8192  # the longest body that is put together from blocks
-    rejected = rejected
+    rejected = observe.rejected
 
     def __init__(self, client, sec, srv=-1):
         self.client = client
@@ -112,7 +111,7 @@ class Session:
                 self.later.remove(x)
                 if len(x) < 5:
                     if x[3] in x[2].observed:
-                        notify(x[2], x[3], now, self.client.sec)
+                        observe.notify(x[2], x[3], now, self.client.sec)
                     continue
                 p.parse(x[2], self.client.root)
                 p.d, p.a, p.b = x[3:]
@@ -241,20 +240,21 @@ class Session:
         q += [b"ep=" + c.endpoint.encode(), b"lt=%d" % self.lifetime(), b"lwm2m=1.%d" % self.level]
         if c.sms:
             q.append(b"sms=" + c.sms.encode())
-        self.ep.request(now, 2, (b"rd",), q, 40, c.links, self.registered)
+        self.ep.request(now, 2, (b"rd",), q, 40, c.links, self.answered)
 
     def binding(self):
         b = self.account(7, b"U")
-        if not self.level:
-            return [b"b=" + b]
-        return [b"b=U", b"Q"] if b"Q" in b else [b"b=U"]
+        q = [b"b=" + (b"U" if self.level else b)]
+        if self.level and b"Q" in b:
+            q.append(b"Q")
+        return q
 
-    def registered(self, code, p):
+    def answered(self, code, p):
         c = self.client
         if code == 0x41:
-            self.location = list(p.loc)
+            self.location = list(p.query)
             self.on(5)
-        elif code in (0x8C, 0x80) and self.level and c.version is None:
+        elif (code == 0x8C or code == 0x80) and self.level and c.version is None:
             # 4.12, 4.00: perhaps an older version will do
             self.level -= 1
             self.ask(c.now)
@@ -432,7 +432,7 @@ class Session:
             elif not ep.out:
                 self.asleep = True
                 self.emit(10)
-        t = notifications(self, now)
+        t = observe.poll(self, now)
         if self.what and not ep.busy():
             return 0  # one of them, or a Send, has to wait for an update
         return wait if t < 0 or wait < t else t

@@ -62,7 +62,7 @@ def canonical(kind, v):
         d = {}
         for k in v:
             if not 0 <= k < 65536:
-                raise ValueError("no instance: %d" % k)
+                raise ValueError
             d[k] = canonical(kind, v[k])
         return d
     if t in (_INTEGER, _TIME, _UINT):
@@ -74,15 +74,11 @@ def canonical(kind, v):
         if isinstance(v, (int, float)) and v - v == 0:
             return float(v)
     elif t == _BOOLEAN:
-        if v in (0, 1):
+        if v == 0 or v == 1:
             return bool(v)
     elif t == _OBJLNK:
         if not isinstance(v, int):
-            if isinstance(v, str):
-                if not v.replace(":", "").isdigit():
-                    v = ""
-                v = v.split(":")
-            o, i = v
+            o, i = v.split(":") if isinstance(v, str) else v
             i = int(i)
             v = int(o) << 16 | i if 0 <= i < 65536 else -1
         if 0 <= v >> 16 < 65536:
@@ -93,7 +89,7 @@ def canonical(kind, v):
         if t != _OPAQUE:
             str(v, "utf8")
         return v
-    raise ValueError("wrong type: %r" % (v,))
+    raise ValueError("wrong type")
 
 
 def native(kind, v):
@@ -107,7 +103,7 @@ def native(kind, v):
     if v is not None:
         if t == _OBJLNK:
             return v >> 16, v & 65535
-        if t in (_STRING, _CORELNK):
+        if t == _STRING or t == _CORELNK:
             return str(v, "utf8")
     return v
 
@@ -167,7 +163,7 @@ class Tree:
         return 0
 
     def shown(self, o, access):
-        return access >> 5 <= self.level or o not in (1, 5)
+        return access >> 5 <= self.level or o != 1 and o != 5
 
     def instances(self, o):
         """The ids of the instances of an object, in order."""

@@ -72,9 +72,9 @@ def test_options():
     p = parts([(QUERY, "pmin=1"), (QUERY, ""), (QUERY, "x" * 255)])
     assert [bytes(q) for q in p.query] == [b"pmin=1", b"", b"x" * 255]
     p = parts([(LOCATION, "rd"), (LOCATION, "a b"), (LOCATION, "")])
-    assert [bytes(q) for q in p.loc] == [b"rd", b"a b", b""]
+    assert [bytes(q) for q in p.query] == [b"rd", b"a b", b""]
     p = parts([])
-    assert (p.obs, p.ct, p.accept, p.b2, p.b1, p.size1) == (-1,) * 6 and not p.query and not p.loc
+    assert (p.obs, p.ct, p.accept, p.b2, p.b1, p.size1) == (-1,) * 6 and not p.query
     # an integer may have leading zeros (3.2), Uri-Host and Uri-Port are understood
     p = parts([(URI_HOST, "h"), (URI_PORT, 5683), (FORMAT, b"\0\x2a")])
     assert p.ct == 42

@@ -116,7 +116,7 @@ class Reader:
                 v = n & 1023 | (c and 1024)
                 v *= 2.0 ** ((c or 1) - 25)
                 if c == 31:
-                    v = float("inf" if v == 65536 else "nan")
+                    raise ValueError  # infinite, or NaN
                 return -v if n >> 15 else v
             if c == 0xFA or c == 0xFB:
                 return struct.unpack(">f" if c == 0xFA else ">d", d[p - (4 << c - 0xFA) : p])[0]

@@ -30,7 +30,7 @@ def encode(w, tree, o, i, r, ri):
         v = binascii.b2a_base64(v)[:-1]
     elif t == _OBJLNK:
         v = b"%d:%d" % (v >> 16, v & 65535)
-    elif t not in (_STRING, _CORELNK):
+    elif t != _STRING and t != _CORELNK:
         v = str(int(v) if t == _BOOLEAN else v).encode()
     w.put(v)
 
@@ -49,7 +49,7 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
         v = d
     elif t == _BOOLEAN:
         v = (b"0", b"1").index(v)
-    elif t not in (_STRING, _CORELNK, _OBJLNK):
+    elif t != _STRING and t != _CORELNK and t != _OBJLNK:
         for c in v:
             # int() and float() accept spaces and underlines
             if c not in b"+-.0123456789eE":

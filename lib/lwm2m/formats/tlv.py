@@ -142,11 +142,11 @@ def scalar(d, a, b, kind):
     v = bytes(memoryview(d)[a:b])
     k = _SIZES[t]
     if k:
-        if t == _FLOAT and n in (4, 8):
+        if t == _FLOAT and (n == 4 or n == 8):
             return canonical(kind, struct.unpack(">f" if n == 4 else ">d", v)[0])
         if not 0 < n <= k or (t == _OBJLNK and n < 4):
             raise ValueError
         v = int.from_bytes(v, "big")
-        if d[a] & ~kind & 0x80 and t in (_INTEGER, _TIME):
+        if d[a] & ~kind & 0x80 and (t == _INTEGER or t == _TIME):
             v -= 1 << 8 * n
     return canonical(kind, v)

@@ -19,29 +19,29 @@ def setup(client):
     t = client.tree
     n = [0, 0, 0, 0, 0]
 
-    def count(way, size):
+    def count(i, size):
         if n[_UNTIL] is None or client.sec < n[_UNTIL]:
             size += _HEADERS
-            n[way] += size
+            n[i] += size
             n[_LARGEST] = max(n[_LARGEST], size)
             n[_COUNT] += 1
 
     def meter(c):
-        send = c.send
-        recv = c.recv
+        out = c.send
+        into = c.recv
 
-        def sent(buf, a, b):
+        def send(buf, a, b):
             count(0, b - a)
-            send(buf, a, b)
+            out(buf, a, b)
 
-        def received():
-            d = recv()
+        def recv():
+            d = into()
             if d:
                 count(1, len(d))
             return d
 
-        c.send = sent
-        c.recv = received
+        c.send = send
+        c.recv = recv
 
     def show(path, v):
         r = int(path[-1])

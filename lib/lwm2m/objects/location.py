@@ -12,8 +12,7 @@ def setup(client):
     def changed(o, i, r):
         d = t.inst[o].get(i)
         if d is not None and r < 0:
-            for k, v in (0, 0.0), (1, 0.0), (5, 0):
-                d.setdefault(k, v)
+            d.update({0: 0.0, 1: 0.0, 5: 0})
         elif d and r < 7 and r != 5:
             t.put(o, i, 5, -1, t.read(3, 0, 13))
 
