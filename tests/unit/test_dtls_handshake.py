@@ -586,10 +586,10 @@ def test_loss_and_reordering():
             assert c.state == 2 or c.error < 0, (seed, c.error)
             if c.state == 2:
                 worst = max(worst, now - 1000000)
-            # 30 % of loss in each direction, and 7 attempts a flight: nearly all get through.
+            # 30 % of loss in each direction, and 5 attempts a flight: most get through.
             won[again] += c.state == 2
             server = Server(seed=seed + 100, **more)
-    assert won[0] > 55 and won[1] > 50, won
+    assert won[0] > 45 and won[1] > 45, won
 
 
 won = [0, 0]
@@ -614,7 +614,7 @@ def test_retransmission_backs_off():
             # the same message under a new record number
             assert again[13:] == first[13:] and again[:11] != first[:11]
             times.append(ticks_diff(now, start))
-    assert times == [1000, 3000, 7000, 15000, 31000, 63000]
+    assert times == [1000, 3000, 7000, 15000]
     assert (c.state, c.error) == (3, -1)
 
 

@@ -13,7 +13,7 @@ except ImportError:
 _CBC = const(0xAE)
 _LONGEST = const(512)  # bytes of a message of the server's
 _AHEAD = const(4)  # messages that may come before their turn
-_TRIES = const(6)
+_TRIES = const(4)  # as MAX_RETRANSMIT of CoAP
 
 
 def prf(key, seed, n):

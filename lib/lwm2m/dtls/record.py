@@ -128,7 +128,7 @@ class Secure:
               the length of the own one, False leaves it out
     random:   `random(n)` gives n bytes; the port's `urandom` by default
     session:  what an earlier `dump()` gave
-    timeout:  ms before the first retransmission in the handshake; doubles, 5 times
+    timeout:  ms before the first retransmission in the handshake; doubles, 4 times
     save:     `save(bytes)` keeps what `dump()` gives. Only with it a Connection ID outlives this object.
 
     `state` is 0 closed, 1 connecting, 2 open, 3 failed; `error` the number of the alert that ended it, -1
