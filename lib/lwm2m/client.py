@@ -48,7 +48,7 @@ class Client:
     `identity` and `key` are given; without it accounts come from set() or a bootstrap.
 
     Every attribute below is an option of the constructor too. Times are in seconds, those of CoAP
-    (ack_timeout, random_factor, max_retransmit, nstart, szx) as in coap.Endpoint."""
+    (ack_timeout, random_factor, max_retransmit, nstart, szx) as in coap.Endpoint. docs/api.md is the reference."""
 
     lifetime = 86400
     binding = "U"
@@ -68,7 +68,11 @@ class Client:
     default_format = 11542
     confirmable = True  # notifications as CON
     local_port = 0
-    # load(name) and save(name, bytes) keep what is to outlive a deep sleep
+    # transport(host, port): a channel, whole datagrams to and from one server: send(buf, start, end), recv() the
+    # next as bytes or None at once, close(). load_credentials(ssid): (identity, key), or certificate and private
+    # key, instead of those in object 0. set_socketoptions(socket) comes before bind and connect.
+    # load(name), bytes or None, and save(name, bytes) keep what is to outlive a deep sleep.
+    # Of objects/ and quectel.py: access, meter(channel) for each that is opened, written(o, i, r, value)
     transport = load_credentials = set_socketoptions = load = save = access = written = meter = (
         None
     )
@@ -172,7 +176,8 @@ class Client:
             self.tree.put(o, i, r, ri, value)
 
     def get(self, path):
-        """The value of a resource: str, int, float, bool, bytes, (object, instance), or a dict of these."""
+        """The value of a resource: str, int, float, bool, bytes, (object, instance), or a dict of these; None
+        where it has none. KeyError, ValueError as for set(), CoapError as its function refuses."""
         o, i, r, ri, row = self.place(path)
         with self:
             v = self.tree.read(o, i, r)
@@ -181,7 +186,8 @@ class Client:
         return native(row, v)
 
     def exec(self, path, args=b""):
-        """Execute a resource as a server would; ValueError where there is nothing to execute."""
+        """Execute a resource as a server would; ValueError where there is nothing to execute, CoapError as its
+        function refuses."""
         o, i, r, ri, row = self.place(path)
         with self:
             if not row & 0x400 or not (self.tree.ask(_EXEC, o, i, r, args) or o == 1):
@@ -190,7 +196,8 @@ class Client:
                 self.control(i, r)
 
     def create(self, path):
-        """Create an instance ("/3303/0"), or, without its id, the next one; returns its path."""
+        """Create an instance ("/3303/0"), or, without its id, the next one; returns its path. ValueError where
+        the object is not known, or has no room."""
         o, i, r, ri = split(path)
         flags = self.tree.find(o)
         d = self.tree.inst.get(o, ())
@@ -206,7 +213,7 @@ class Client:
         return join(o, k)
 
     def delete(self, path):
-        """Delete an instance, or a resource instance."""
+        """Delete an instance, or a resource instance; KeyError where there is no such instance."""
         o, i, r, ri = split(path)
         if i not in self.tree.inst.get(o, ()):
             raise KeyError(path)
@@ -221,25 +228,29 @@ class Client:
         or on_create() says that they may make one."""
         self.tree.tables.append(table)
 
-    # the application's functions: fn(path, value); they refuse by returning or raising a CoAP code
+    # the application's functions: the one set last is asked, None takes it away. They refuse by raising a
+    # CoapError, all but on_read() also by returning False (4.00) or a CoAP code, and delay the answer by LATER;
+    # any other exception is 5.00
 
-    # fn(path, value) returns the value to show, or LATER
+    # fn(path, value that is stored or None) returns the value to show, None where there is none
     on_read = teller(_READ)
-    # fn(path, value) hears of a server's write before it is done, and may refuse it
+    # fn(path, value) hears of a server's write before it is done
     on_write = teller(_WRITE)
     # fn(path, arguments as bytes) executes a resource
     on_exec = teller(_EXEC)
-    # fn(path, None) hears of an instance that a server makes, or deletes
+    # fn(path, None) hears of an instance that a server has made, or is to delete
     on_create = teller(_CREATE)
     on_delete = teller(_DELETE)
-    # fn(offset, data, more) takes an opaque resource as it arrives, block by block
+    # fn(offset, data, more) takes an opaque resource as it arrives, block by block; `data` is good for the call,
+    # `more` 0 at the end. It returns a CoAP code, or None: there is no False and no LATER
     on_stream = teller(_STREAM)
     # fn(path, value) returns False for a value that neither set() nor a server may give
     validate = teller(_VALIDATE)
 
     def answer(self, path, value=None):
-        """The value of a read, or the outcome of a write or execute, whose function returned LATER; a CoapError
-        refuses. The whole request is done again then: its other functions hear of it once more."""
+        """The value of a read, or the outcome of anything else, whose function returned LATER; a CoapError
+        refuses. Every request that waits for `path` is done again then: its other functions hear of it once more.
+        A request waits for 247 s, four of them for each server."""
         with self:
             self.answers[tuple(split(path)[:3])] = value
 
@@ -250,14 +261,15 @@ class Client:
         cache(self, path, n, oldest)
 
     def send(self, paths, done=None):
-        """Send the values at `paths` to the servers: see send.py."""
+        """Send the values at `paths` to the servers, done(code) hears of each: see send.py."""
         from .send import send
 
         with self:
             return send(self, paths, done)
 
     def lock(self):
-        """`with client.lock():` keeps notifications back until the last of several set() is done."""
+        """`with client.lock():` keeps notifications back until the last of several set() is done, and other
+        threads out of the client."""
         return self
 
     def observations(self):
@@ -270,8 +282,16 @@ class Client:
         return out
 
     def event(self, fn):
-        """fn(name, ssid) hears of events, by the names of Zephyr's client."""
-        # by number; those up to 13 are Zephyr's
+        """fn(name, ssid) hears of events, by the names of Zephyr's client; `ssid` 0 is none or the client. What
+        it raises is printed."""
+        # emit(n) has their numbers, the first 14 are Zephyr's:
+        #  1 bootstrap refused, too late or of no use   2 bootstrap accepted          3 bootstrap finished
+        #  4 registration refused, or no channel        5 registered                  6 registration, update: no answer
+        #  7 updated                                    8 de-registration failed      9 de-registered, stopped
+        # 10 queue mode: radio off                     11 pause()                    12 disabled (1/x/4)
+        # 13 sequence of attempts over                 14 update goes out            15 de-registration goes out
+        # 16 channel open                              17 no channel                 18 DTLS handshake done
+        # 19 DTLS handshake failed                     20 bootstrap begins           21 registration goes out
         names = (
             "NONE BOOTSTRAP_REG_FAILURE BOOTSTRAP_REG_COMPLETE BOOTSTRAP_TRANSFER_COMPLETE REGISTRATION_FAILURE "
             "REGISTRATION_COMPLETE REG_TIMEOUT REG_UPDATE_COMPLETE DEREGISTER_FAILURE DISCONNECT QUEUE_MODE_RX_OFF "
@@ -290,7 +310,8 @@ class Client:
     # life
 
     def start(self, endpoint=None, bootstrap=False):
-        """Connect to every server there is an account for, or bootstrap where there is none."""
+        """Connect to every server there is an account for, or bootstrap where there is none; ValueError where
+        there is no account for that either."""
         if endpoint:
             self.endpoint = endpoint
         if not self.endpoint:
@@ -380,7 +401,8 @@ class Client:
                     self.later(self.bootstrap, s)
 
     def stop(self, force=False):
-        """De-register from every server and stop; `force` just stops. False where nothing is to be stopped."""
+        """De-register from every server and stop; `force` just stops. Done when active() is False. False where
+        nothing is to be stopped, else None."""
         with self:
             if not (self.active() or self.todo):
                 return False
@@ -418,7 +440,7 @@ class Client:
         self.suspended = False
 
     def update(self, ssid=0):
-        """Send an update soon; False where no such server is registered."""
+        """Send an update soon, to all servers or one; False where no such server is registered."""
         n = False
         for s in self.sessions:
             if s.state == ON and not s.bootstrap and ssid in (0, s.ssid):
@@ -520,7 +542,7 @@ class Client:
 
     def poll(self, now=None):
         """Take in what has arrived, send what is due; the ms until poll() wants to be called again at the
-        latest, -1 where nothing is to come. `now` is a time of ticks_ms()."""
+        latest, -1 where nothing is to come, or after pause(). `now` is a time of ticks_ms()."""
         if now is None:
             now = ticks_ms()
         if self.last is None:

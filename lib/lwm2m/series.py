@@ -117,7 +117,8 @@ class Series:
 
 def cache(client, path, n, oldest=False):
     """Keep up to `n` values of a resource with their times. What comes when that is full is dropped, or
-    with `oldest` takes the place of the oldest. ValueError where the path or the type does not allow it."""
+    with `oldest` takes the place of the oldest. KeyError where the instance is missing, ValueError where the
+    path or the type does not allow it, there is a cache already, or there are `Series.most`."""
     o, i, r, ri, row = client.place(path)
     t = client.tree
     s = t.series or Series(t)

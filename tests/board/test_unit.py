@@ -86,6 +86,7 @@ def run(name, not_here):
                 failed += 1
                 print("FAIL", f)
                 sys.print_exception(e)
+            link.forget()
     del sys.modules[name]
     print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
 """
@@ -112,7 +113,7 @@ def board(request, image, compiled, tmp_path_factory):
         shutil.copytree(compiled, folder)
         # With machine code for AES and SHA-256, which the board has not in C.
         kind = mpy.Format(flags=("-march=armv7m",))
-        mpy.compile_package(profiles.files("full", viper=True), folder, kind)
+        mpy.compile_package(profiles.files("full", crypto=True, viper=True), folder, kind)
         profile = "none"
     # Some tests move bodies of 100 KB, and the tests themselves lie in the heap, too.
     with Qemu(image(profile, 1 << 20), network=True) as running:

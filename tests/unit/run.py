@@ -41,7 +41,7 @@ def pick(names, module):
 def main(names):
     home = here()
     paths(home)
-    from link import Skip
+    from link import Skip, forget
 
     passed = failed = skipped = 0
     for file in sorted(os.listdir(home)):
@@ -83,6 +83,7 @@ def main(names):
                 failed += 1
                 print("FAIL", module + "." + f)
                 sys.print_exception(e)
+            forget()
             gc.collect()
         del sys.modules[module]
         print(

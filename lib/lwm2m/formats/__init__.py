@@ -4,6 +4,14 @@
 # A format has encode(writer, tree, o, i, r, ri), which puts what stands at a path (-1 where it ends), and
 # decode(data, start, end, tree, o, i, r, ri, emit), which calls emit(i, r, ri, value) for each value, with
 # None for a resource that the tables do not have; malformed data raises CoapError, ValueError or IndexError.
+# {} is a multiple resource, perhaps an empty one, (i, -1, -1, None) an instance. encode() may be called several
+# times for a body, as blocks are cut out of it; what it can't hold is CoapError(0x86).
+#
+# One that holds several paths has also encode_all(writer, tree, paths), each path (o, i, r, ri), and
+# decode_all(data, start, end, tree, emit), which calls emit(o, i, r, ri, value), value None for a path alone:
+# composite operations and Send are for those.
+#
+# A new one needs its number below and its file in manifest.py; Client.links() names those that servers are told of.
 # fmt: off
 # Numbers from 10000 on stand here less 10000, and so beside the ones that LwM2M 1.0 began with.
 _FILES = (

@@ -87,7 +87,8 @@ class Access:
 
 
 def setup(client):
-    """Make object 2, without instances; returns what is client.access then, for give()."""
+    """Make object 2, without instances; returns what is client.access then, for give(). A server that makes
+    an instance owns it; one that deletes it deletes its instance of object 2 too."""
     client.tree.inst.setdefault(2, {})
     client.access = x = Access(client)
     return x

@@ -6,7 +6,8 @@ _CHANGED = const(8)
 
 
 def setup(client):
-    """Give object 19 its behaviour; instances are made by create() or by a server."""
+    """Give object 19 its behaviour; instances are made by create() or by a server. 19/x/1 is 255 at most, 19/x/5
+    65535, 19/x/3 and 4 have 32 bytes at most; 19/x/2 is the time when the data changed."""
     t = client.tree
     t.inst.setdefault(19, {})
 

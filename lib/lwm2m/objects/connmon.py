@@ -18,7 +18,7 @@ def wlan():
 
 def setup(client):
     """Make instance 4/0; what the platform does not tell (on a host, all but the bearer) the application
-    sets: 2 signal strength (dBm), 4 addresses, 7 APN, ..."""
+    sets: 2 signal strength (dBm), 4 addresses ({0: "10.0.0.1"}), 7 APN, ..."""
     try:
         from ..port.cellular import monitor
     except ImportError:

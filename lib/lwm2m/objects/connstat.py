@@ -14,8 +14,8 @@ _UNTIL = const(4)  # seconds of the client's clock, None is without end
 
 
 def setup(client):
-    """Make instance 7/0, and count on every channel that the client opens. Tx and Rx data (7/0/2, 3) are in
-    KB of 1024 bytes; Execute of 7/0/6 begins, until 7/0/7 or the end of the period 7/0/8 (s)."""
+    """Make instance 7/0, and count on every channel that the client opens from now on. Tx and Rx data
+    (7/0/2, 3) are in KB of 1024 bytes; Execute of 7/0/6 begins, until 7/0/7 or the end of the period 7/0/8 (s)."""
     t = client.tree
     n = [0, 0, 0, 0, 0]
 

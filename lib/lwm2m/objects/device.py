@@ -11,7 +11,9 @@ _CHANGED = const(8)
 
 
 def setup(client):
-    """Make instance 3/0; the application sets what it knows better, and adds batteries, sensors, ..."""
+    """Make instance 3/0; the application sets what it knows better, and adds batteries, sensors, ... The clock
+    (3/0/13) goes on from what was set; Reboot (3/0/4) is restart() of the platform, and so is Factory Reset
+    (3/0/5) where there is no account for a bootstrap; on_exec() replaces either. 3/0/12 clears the errors (3/0/11)."""
     shift = 0  # what the time that was given differs from the platform's
     t = client.tree
 
