@@ -53,6 +53,9 @@ class Demo:
         program = micropython()
         if not shutil.which(program):
             raise Failed(f"there is no {program}; `make setup` installs it")
+        # As the client is in a session of its own, whoever ends this must end that too.
+        task = asyncio.current_task()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self.server)
             await stack.enter_async_context(self.bootstrap)
@@ -138,7 +141,9 @@ class Demo:
             console = asyncio.create_task(Console(server).run())
             waiting = asyncio.create_task(stop.wait())
             await asyncio.wait({console, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            console.cancel()
+            if not console.cancel() and not console.result():
+                # Nobody is at standard input, as in the background.
+                await waiting
 
     async def end(self) -> None:
         """Interrupt the client, which de-registers and ends."""
@@ -161,6 +166,8 @@ def main() -> int:
         asyncio.run(Demo().run(args.keep))
     except KeyboardInterrupt:
         return 130
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
     except TimeoutError:
         print("demo failed: nothing more was heard of the client", file=sys.stderr)
     except (Failed, NoAnswer, OSError) as e:

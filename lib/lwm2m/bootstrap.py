@@ -170,6 +170,11 @@ class Bootstrap(Session):
         self.begin()
         c = self.client
         t = self.tree
+        self.keep(1)
+        for i in list(t.inst[1]):
+            # what waited for the server's number to come
+            if not t.get(1, i, 0):
+                t.delete(1, i)
         ids = [t.get(1, i, 0) for _, i, _ in c.servers()]
         good = len(ids) == len(set(ids)) == len(t.inst[1]) > 0
         for d in t.inst[0].values():

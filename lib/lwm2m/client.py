@@ -202,11 +202,11 @@ class Client:
         flags = self.tree.find(o)
         d = self.tree.inst.get(o, ())
         if flags < 0 or r >= 0 or i > 65534 or ((d or i > 0) and not flags & 1):
-            raise ValueError("no room for: " + path)
+            raise ValueError("not to be created: " + path)
         k = max(i, 0)
         while k in d:
             if i >= 0:
-                raise ValueError("there already: " + path)
+                raise ValueError("not to be created: " + path)
             k += 1
         with self:
             self.tree.create(o, k)
@@ -574,14 +574,17 @@ class Client:
                 t = f(now)
                 if t >= 0 and (wait < 0 or t < wait):
                     wait = t
-            n = 0
+            if self.answers:
+                # to those that wait for them by now
+                for s in self.sessions:
+                    for x in s.later:
+                        if x[0] in self.answers:
+                            x[1][x[0]] = self.answers[x[0]]
+                self.answers.clear()
             for s in self.sessions:
                 t = s.poll(now)
-                n += len(s.later)
                 if t >= 0 and (wait < 0 or t < wait):
                     wait = t
-            if not n and self.answers:
-                self.answers.clear()
             if self.todo:
                 wait = 0
         return wait

@@ -250,7 +250,7 @@ def poll(s, now):
             # ms since the last notification until this period is over, or far from it
             t = min(x - sec + e[_SEC], 400000) * 1000 - c.ms + e[_AT]
             if t <= 0:
-                if s.wake():
+                if s.wake() and not waits(s, e):
                     notify(s, e, now, sec)
                     return 0
             elif wait < 0 or t < wait:
@@ -274,6 +274,14 @@ def present(t, o, i, r, ri, row):
             raise CoapError(0x84)
 
 
+def waits(s, e):
+    # True where a function is still to answer for the notification before
+    for x in s.later:
+        if len(x) < 6 and x[4][_TOKEN] == e[_TOKEN]:
+            return True
+    return False
+
+
 def notify(s, e, now, sec):
     ep = s.ep
     w = ep.w
@@ -281,7 +289,7 @@ def notify(s, e, now, sec):
     token = e[_TOKEN]
     con = e[_V][_CON]
     if con is None:
-        con = s.client.confirmable
+        con = s.account(26, s.client.confirmable)
     non = not con and sec - e[_CONF] <= 86400
     mid = ep.next_mid()
     w.begin(non, 0x45, mid, token)
@@ -290,7 +298,8 @@ def notify(s, e, now, sec):
             x[_SEQ] = (x[_SEQ] + 1) & 0xFFFFFF
             x[_AT] = s.client.ms
             x[_SEC] = sec
-            x[_DIRTY] = False
+            # what has changed while a function made up its answer is told next
+            x[_DIRTY] = x[_DIRTY] and t.answers
             x[_LAST] = number(s, x)
     t.used = used = []
     try:
@@ -301,8 +310,7 @@ def notify(s, e, now, sec):
         if not x.args[0]:
             # a function answers later, and the notification waits for that
             t.used = t.memo = None
-            if not [x for x in s.later if x[3] is e]:
-                s.later.append((t.waiting, sec, s, e))
+            s.later.append((t.waiting, t.answers or {}, sec, s, e))
             return
         # what can't be read any more ends with its error (RFC 7641 4.2)
         used = None

@@ -7,8 +7,8 @@ from .port import binascii
 
 # states, as in session.py
 _ON = const(2)
-_CONNECTING = const(6)
-_ASKING = const(7)
+_LEAVING = const(3)
+_WAITING = const(5)
 
 _FAILURES = const(0xA0152)  # a bit for each event: 1, 4, 6, 8, 17 and 19
 
@@ -33,7 +33,7 @@ class Lwm2m:
     Epname = 15
 
     client = call = None
-    running = False
+    running = again = False
 
     def __init__(self):
         c = self.client
@@ -84,7 +84,7 @@ class Lwm2m:
                     integer(update, 0, 1)
                     self.fota = values
                     return 0
-                if kind not in (4, 5, 15):
+                if kind != 4 and kind != 5 and kind != 15:
                     return -2
                 (v,) = values
                 if kind == 4:
@@ -150,10 +150,13 @@ class Lwm2m:
                 c.later(type(s).close, s)
             else:
                 s.close()
+        ssid, i = self.account(sid)
         insts.pop(sid, None)
         if d:
             insts[sid] = d
             self.fresh |= sid
+        elif i in c.tree.inst[1]:
+            c.tree.inst[1][i][0] = 0
         return 0
 
     def account(self, sid):
@@ -209,8 +212,13 @@ class Lwm2m:
         with c:
             start = True
             for s in c.sessions:
+                x = s.state
+                if x == _LEAVING:
+                    # once it has left
+                    self.again = True
+                    start = False
                 # to listen to a bootstrap server is nothing that is under way
-                if s.state in (_ON, _CONNECTING, _ASKING) and not (s.bootstrap and c.listening):
+                elif (x == _ON or x > _WAITING) and not (s.bootstrap and c.listening):
                     start = self.fresh
             try:
                 if start:
@@ -284,6 +292,7 @@ class Lwm2m:
         """De-register; -1 where there is nothing to leave."""
         if not self.client.active():
             return -1
+        self.again = False
         self.client.stop()
         return 0
 
@@ -333,15 +342,18 @@ class Lwm2m:
         code = _FAILURES >> n & 1
         if name and n != 2:
             self.report(n, code, name, "failed" if code else "successfully", ssid)
-        elif n in (8, 9, 12):
+        elif n == 8 or n == 9 or n == 12:
             self.report(n, code, "deregister", ssid, code)
+            if self.again and self.stat() != _LEAVING:
+                self.again = False
+                self.client.later(self.begin, self.client)
         elif n > 19:
             self.report(n, 0, "registering" if n == 21 else "bootstraping")
 
     def created(self, path, v):
         i = int(path[4:])
-        for r, v in self.client.tree.inst[11][i].items():
-            self.written(11, i, r, v)
+        for x in sorted(self.client.tree.inst[11][i].items()):
+            self.written(11, i, *x)
 
     def written(self, o, i, r, v):
         name = {

@@ -159,7 +159,6 @@ def write(s, p, o, i, r, ri, replace):
         # all instances of a multiple resource go; check() refuses that of a single one
         new = [[i, r, {}]]
     check(s, o, new, _W)
-    apply(s, o, new)
     if replace and r < 0:
         # what the new instance does not have goes; what it must have stays (Core 1.1.1 6.3.3)
         gone = set(t.inst[o][i])
@@ -168,6 +167,7 @@ def write(s, p, o, i, r, ri, replace):
         for r in gone:
             if t.row(o, r) & (_W | _MANDATORY) == _W:
                 t.put(o, i, r, -1, None)
+    apply(s, o, new)
 
 
 def check(s, o, new, access):

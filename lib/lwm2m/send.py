@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 import sys
 
+from .coap import CoapError
 from .formats import find
 from .formats.senml import walk
 from .session import ON
@@ -29,8 +30,18 @@ def send(client, paths, done=None):
         if s.state == ON and not s.bootstrap and s.level > 0 and not s.account(23):
             if len(s.sends) >= _MOST:
                 raise ValueError("too many")
-            s.sends.append(waiting(s, fmt, ct, paths, done))
-            n += 1
+            mine = []
+            for x in paths:
+                try:
+                    # its access control leaves out what a server may not read
+                    if x[0] >= 0:
+                        s.allow(x[0], x[1], 1)
+                    mine.append(x)
+                except CoapError:
+                    pass
+            if mine:
+                s.sends.append(waiting(s, fmt, ct, mine, done))
+                n += 1
     return n
 
 
@@ -55,10 +66,11 @@ def waiting(s, fmt, ct, paths, done):
         t.memo = memo[1]
         if used is None:
             t.used = used = []
+        t.reader = s.ssid
         try:
             fmt.encode_all(w, t, paths)
         finally:
-            t.memo = t.used = None
+            t.memo = t.used = t.reader = None
 
     def answered(code, p):
         s.sends.pop(0)

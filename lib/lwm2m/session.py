@@ -85,6 +85,7 @@ class Session:
         return max(self.account(1, 86400), self.client.min_lifetime)
 
     def emit(self, n):
+        # the numbers: Client.event
         self.client.emit(n, self.ssid)
 
     # requests of the server
@@ -96,7 +97,8 @@ class Session:
             if not e.args[0]:
                 if len(self.later) > 3:
                     raise CoapError(0xA3)
-                x = (self.tree.waiting, self.client.sec, bytes(p.raw), p.d, p.a, p.b)
+                t = self.tree
+                x = (t.waiting, t.answers or {}, self.client.sec, bytes(p.raw), p.d, p.a, p.b)
                 self.later.append(x)
             raise
         finally:
@@ -105,16 +107,17 @@ class Session:
     def answer(self, now):
         """Once more the requests whose answer is known now; each response is a message of its own."""
         p = self.ep.p
-        self.tree.answers = self.client.answers
         for x in self.later[:]:
-            if x[0] in self.tree.answers and self.wake():
+            # each has the answers that came since it was asked
+            if x[0] in x[1] and self.wake():
                 self.later.remove(x)
-                if len(x) < 5:
-                    if x[3] in x[2].observed:
-                        observe.notify(x[2], x[3], now, self.client.sec)
+                self.tree.answers = x[1]
+                if len(x) < 6:
+                    if x[4] in x[3].observed:
+                        observe.notify(x[3], x[4], now, self.client.sec)
                     continue
-                p.parse(x[2], self.client.root)
-                p.d, p.a, p.b = x[3:]
+                p.parse(x[3], self.client.root)
+                p.d, p.a, p.b = x[4:]
                 p.b1 = -1
                 if self.ep.respond(p, 0, p.typ, self.ep.next_mid(), now):
                     if p.typ:
@@ -313,7 +316,7 @@ class Session:
             self.start()
 
     def lost(self):
-        """An update is wanted: the server may be lost, or the client's address may be another one."""
+        """An update is wanted: it was asked for, or the server may be lost."""
         self.what |= _FORCED
 
     def wake(self):
@@ -345,7 +348,7 @@ class Session:
         self.close()
         if self.disabled:
             self.emit(12)
-            self.start(self.account(5, 86400))
+            self.start(self.account(5, 86400) + 1)  # the second that has begun does not count
         else:
             self.emit(9 if code == 0x42 else 8)
 
@@ -416,10 +419,9 @@ class Session:
             self.update(now)
             return 0
         if self.later:
-            if sec - self.later[0][1] > _PATIENCE:
+            if sec - self.later[0][2] > _PATIENCE:
                 self.later.pop(0)
-            if c.answers:
-                self.answer(now)
+            self.answer(now)
         if c.depth > 1:
             return 100  # the application holds the lock
         if self.sends:

@@ -32,7 +32,7 @@ _VALIDATE = const(6)
 _STREAM = const(7)
 _CHANGED = const(8)
 
-LATER = object()  # what a read or execute function returns that answers later
+LATER = object()  # what a function of the application returns that answers later
 
 
 def split(path):
@@ -65,7 +65,7 @@ def canonical(kind, v):
                 raise ValueError
             d[k] = canonical(kind, v[k])
         return d
-    if t in (_INTEGER, _TIME, _UINT):
+    if t == _INTEGER or t == _TIME or t == _UINT:
         if isinstance(v, (int, bool)) and -1 <= v >> 63 <= (t == _UINT):
             if v >= 0 or not kind & _UNSIGNED:
                 return int(v)
@@ -122,7 +122,7 @@ class Tree:
         self.inst = {}  # {object: {instance: {resource: value}}}; a multiple resource is a dict
         self.hooks = {}  # {object: [(kind, instance, resource, function)]}
         self.memo = None  # values that a read in several blocks goes on showing
-        self.memos = []  # [key, {(o, i, r): value}, ETag, ticks], at most two
+        self.memos = []  # (key, {(o, i, r): value}, ETag): of at most two reads, and of each Send under way
         self.answers = ()
         self.o = None
 

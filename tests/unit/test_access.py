@@ -180,3 +180,35 @@ def test_rights_withdrawn_end_an_observation():
     x.client.set("/3303/0/5700", 4.0)
     x.run(1)
     assert len(x.b.notes(m.token, n)) == 2
+
+
+def test_send_leaves_out_what_may_not_be_read():
+    x = Two()
+    c = x.client
+    for s in c.sessions:
+        s.level = 1
+    c.tree.level = 1
+    for k in (0, 1):
+        c.create("/3303/%d" % k)
+        c.set("/3303/%d/5700" % k, 20.0 + k)
+    x.access.give(3303, 0, 1, {2: 1})
+    x.access.give(3303, 1, 1)
+    x.run(20)
+
+    def sent(peer, n):
+        return [m.payload for m in peer.requests[n:] if m.path() == "/dp"]
+
+    for paths, of_a, of_b in (
+        ("/3303", True, False),
+        (["/3303/0/5700", "/3303/1/5700"], True, False),
+        ("/3303/1/5700", True, None),
+        ("/3303/0/5700", False, False),
+    ):
+        n = len(x.a.requests)
+        k = len(x.b.requests)
+        assert c.send(paths) == 2 - (of_b is None), paths
+        x.run(5)
+        (d,) = sent(x.a, n)
+        assert (b"/3303/1/" in d) == of_a, (paths, d)
+        d = sent(x.b, k)
+        assert len(d) == (of_b is not None) and not [y for y in d if b"/3303/1/" in y], (paths, d)

@@ -465,16 +465,22 @@ def test_a_notification_answered_later():
         c.on_read("/3/0/14", lambda path, v: LATER)
         for k in range(3):
             n = len(s.heard)
-            c.set("/3/0/14", "+0%d:00" % k)
+            c.set("/3/0/14", "+1%d:00" % k)
             link.run(30)
             assert not s.notes(t, n) and len(c.observations()) == 1
-            c.set("/3/0/14", "+0%d:30" % k)
+            c.set("/3/0/14", "+1%d:30" % k)
             link.run(1)
             assert len(c.sessions[0].later) == 1
             c.answer("/3/0/14", "value %d" % k)
             link.run(2)
             (m,) = s.notes(t, n)
-            assert m.code == 0x45 and m.payload == b"value %d" % k and not c.sessions[0].later
+            assert m.code == 0x45 and m.payload == b"value %d" % k
+            # the change that came meanwhile is told next
+            assert len(c.sessions[0].later) == 1
+            c.answer("/3/0/14", "next %d" % k)
+            link.run(2)
+            assert s.notes(t, n)[1].payload == b"next %d" % k and len(s.notes(t, n)) == 2
+            assert not c.sessions[0].later
         # one that is cancelled meanwhile is not told any more
         n = len(s.heard)
         c.set("/3/0/14", "+09:00")
@@ -577,3 +583,24 @@ def test_truncated_and_flipped():
                 s.heard = []
     link.run(10)
     assert link.client.stat() == 2 and s.get("/3/0/0", 0).payload == b"MicroPython"
+
+
+def test_an_answer_is_for_those_that_wait():
+    link = Link()
+    s = link.server
+    c = link.client
+    c.on_read("/3/0/15", lambda path, v: LATER)  # nobody ever answers this one
+    s.ask(GET, "/3/0/15", [(ACCEPT, 0)])
+    asked = []
+
+    def read(path, v):
+        asked.append(path)
+        return LATER
+
+    c.on_read("/3/0/14", read)
+    for k in range(3):
+        t = s.ask(GET, "/3/0/14", [(ACCEPT, 0)])
+        link.run(5)
+        assert len(asked) == k + 1 and not [m for m in s.heard if m.token == t and m.code]
+        c.answer("/3/0/14", "value %d" % k)
+        assert s.wait(t).payload == b"value %d" % k

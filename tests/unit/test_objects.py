@@ -423,6 +423,10 @@ def test_binary_container():
     lwm2m_port.seconds = 1650000009
     x.client.set("/19/0/0", [b"a", b"b"])
     assert text(x, "/19/0/2") == "1650000009"
+    # a Replace that does not name the time gives one
+    lwm2m_port.seconds = 1650000020
+    assert s.put("/19/0", b"\x83\x00\x41\x00z", TLV).code == 0x44
+    assert text(x, "/19/0/2") == "1650000020"
     for path, good, bad in (
         ("/19/0/1", b"254", b"256"),
         ("/19/0/3", b"m" * 32, b"m" * 33),

@@ -630,3 +630,24 @@ def test_a_resource_instance_and_its_neighbours():
     c.set("/3/0/11/1", None)
     link.run(5)
     assert s.notes(one)[-1].code == 0x84
+
+
+def test_default_mode_of_the_server():
+    # 1/x/26 of LwM2M 1.2; the attribute `con` goes before it
+    link, s = client(version="1.2", confirmable=True)
+    token = s.observe(T, 0).token
+    v = 30.0
+    for mode, con, typ in (
+        (None, None, CON),
+        (b"0", None, NON),
+        (b"1", None, CON),
+        (b"0", "con=1", CON),
+    ):
+        if mode:
+            assert s.put("/1/0/26", mode).code == 0x44
+        if con:
+            assert s.attributes(T, con).code == 0x44
+        v += 1
+        link.client.set(T, v)
+        link.run(5)
+        assert s.notes(token)[-1].typ == typ, (mode, con)

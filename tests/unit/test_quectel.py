@@ -731,3 +731,69 @@ def test_the_face_of_the_package():
 
     assert Client is m.Client and issubclass(CoapError, Exception) and LATER is not None
     assert "lwm2m" in sys.modules
+
+
+def test_a_bootstrap_beside_settings_that_wait_for_it():
+    # the vendor's example sets up Server 1 before the account is known
+    for place in (0, 1):
+        lw, link, out = ready()
+        lw.config(lw.Security, [1])
+        lw.config(lw.Security, [0, 100, "coap://boot:5683", 1, 3])
+        assert lw.config(lw.Server, [1, 600, 2, 60, 86400, 1, "U"]) == 0
+        b = link.peer("boot")
+        assert lw.register() == 0
+        link.until("BOOTSTRAP_REG_COMPLETE")
+        b.put("/0/1", tlv(0, U.encode()) + tlv(1, b"\0") + tlv(2, b"\3") + tlv(10, b"\x65"), TLV)
+        b.put(
+            "/1/%d" % place, tlv(0, b"\x65") + tlv(1, b"\x3c") + tlv(6, b"\0") + tlv(7, b"U"), TLV
+        )
+        assert b.post("/bs").code == 0x44, place
+        link.until("REGISTRATION_COMPLETE")
+        assert list(lw.client.tree.inst[1]) == [place] and lw.stat() == 2
+        assert "lt=60" in link.server.requests[0].query()
+
+
+def test_an_account_that_is_cleared_leaves_its_settings_free():
+    lw, link, out = ready()
+    lw.config(lw.Server, [1, 600, 2, 60, 86400, 1, "U"])
+    lw.register()
+    link.until("REGISTRATION_COMPLETE")
+    assert lw.config(lw.Security, [1]) == 0 and lw.client.get("/1/1/0") == 0
+    assert lw.config(lw.Security, [1, 77, U, 0, 3]) == 0 and lw.register() == 0
+    link.until("REGISTRATION_COMPLETE")
+    assert lw.client.get("/1/1/0") == 77 and list(lw.client.tree.inst[1]) == [1]
+    assert "lt=600" in link.server.requests[-1].query()
+
+
+def test_register_while_it_leaves():
+    lw, link, out = ready()
+    lw.register()
+    link.until("REGISTRATION_COMPLETE")
+    s = link.server
+    accept = s.reply
+    for answered in (True, False):
+        del out[:]
+        s.reply = lambda m: accept(m) if answered or m.code != DELETE else None
+        assert lw.unregister() == 0 and lw.stat() == 3
+        assert lw.register() == 0 and lw.stat() == 3
+        link.until("REGISTRATION_COMPLETE")
+        assert texts(out) == [
+            '"deregister",1000,%d' % (not answered),
+            '"initial","successfully",1000',
+            '"registering"',
+            '"ready","successfully",1000',
+        ], texts(out)
+    # the last word counts
+    s.reply = accept
+    n = len(s.requests)
+    lw.unregister()
+    lw.register()
+    assert lw.unregister() == 0
+    link.run(200)
+    assert lw.stat() == 0 and [m.code for m in s.requests[n:]] == [DELETE]
+    # and it is over with that
+    assert lw.register() == 0
+    link.until("REGISTRATION_COMPLETE")
+    lw.unregister()
+    link.run(200)
+    assert lw.stat() == 0

@@ -346,6 +346,9 @@ def test_base64():
     # text is no opaque value in CBOR
     assert bad(senml_cbor, t, "/1000/0/5", b"\x81\xa2\x00\x69/1000/0/5\x08\x62AA")
     assert bad(senml_json, t, "/1000/0/5", b'[{"n":"/1000/0/5","vd":5}]')
+    for text in ("*&", "A", "AA=A", "AAA", "A A="):
+        d = json.dumps([{"n": "/1000/0/5", "vd": text}]).encode()
+        assert bad(senml_json, t, "/1000/0/5", d) == (text != "AAA"), text
     assert bad(senml_json, t, "/1000/0/5", b'[{"n":"/1000/0/5","vd":"AAAAA"}]')
 
 

@@ -63,22 +63,26 @@ class Console:
         self.chosen = ""
         self.observations: dict[tuple[str, str], Observation] = {}
 
-    async def run(self) -> None:
+    async def run(self) -> bool:
+        """True where somebody wants to quit, False where standard input ended that is no terminal."""
         loop, lines = asyncio.get_running_loop(), asyncio.Queue()
 
         def read() -> None:
             for line in sys.stdin:
                 loop.call_soon_threadsafe(lines.put_nowait, line)
-            loop.call_soon_threadsafe(lines.put_nowait, "quit")
+            loop.call_soon_threadsafe(lines.put_nowait, "quit" if sys.stdin.isatty() else None)
 
         # A daemon thread, because reading standard input cannot be interrupted everywhere.
         threading.Thread(target=read, daemon=True).start()
         while True:
             if sys.stdin.isatty():
                 print("> ", end="", flush=True)
-            line = (await lines.get()).strip()
+            line = await lines.get()
+            if line is None:
+                return False
+            line = line.strip()
             if line in ("quit", "exit"):
-                return
+                return True
             if line:
                 await self.command(line)
 

@@ -402,7 +402,7 @@ class Secure:
         if keys and self.save:
             self.setup(self.suite, keys, cid, peer)
             self.seq, self.last, self.seen = (
-                int.from_bytes(b[i : i + 8], "big") for i in (4, 12, 20)
+                int.from_bytes(b[i : i + 8], "big") for i in range(4, 28, 8)
             )
             self.state = 2
         return True

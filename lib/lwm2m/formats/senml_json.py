@@ -37,7 +37,12 @@ def value(w, t, v, url=True):
 
 def opaque(v):
     v += "=" * (-len(v) & 3)
-    return binascii.a2b_base64(v.replace("-", "+").replace("_", "/"))
+    v = v.replace("-", "+").replace("_", "/")
+    d = binascii.a2b_base64(v)
+    # a2b_base64() passes over what is no base64
+    if binascii.b2a_base64(d)[:-1] != v.encode():
+        raise ValueError
+    return d
 
 
 def objects(d, p, f):
