@@ -118,7 +118,7 @@ class Client:
             key = canonical(5, self.key)
             d[0] = {
                 0: uri.encode(),
-                2: 0 if key else 3,
+                2: 0 if key or self.load_credentials else 3,
                 3: canonical(5, self.identity),
                 5: key,
                 10: self.ssid,

@@ -349,7 +349,7 @@ def test_hooks_that_raise():
     assert link.names()[-2:] == ["CONNECT_FAILURE", "REGISTRATION_FAILURE"]
     # what was opened is closed
     for key in (b"", b"1234"):
-        link = Link(uri="coaps://server", start=False, key=key or b"x", load_credentials=broken)
+        link = Link(uri="coaps://server", start=False, key=key, load_credentials=broken)
         if not key:
             link.client.load_credentials = lambda ssid: None
         link.client.start()
