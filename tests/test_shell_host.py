@@ -311,6 +311,7 @@ async def test_input_that_is_no_text():
 async def test_output_that_nobody_reads():
     async with registered() as (server, shell, device):
         shell.child._transport.get_pipe_transport(1).close()
+        await asyncio.sleep(0.2)  # only then the pipe is closed indeed
         shell.write("read 3/0/0 -s\nread 3/0/0 -s\n")
         await server.wait("deregister", ENDPOINT, 10)
         assert await asyncio.wait_for(shell.child.wait(), 10) == 0

@@ -155,7 +155,7 @@ def test_wrong_key():
 def test_no_server():
     with Device(free_port(), IDENTITY, KEY, timeout=20) as device:
         r = device.connect()
-        assert (r["state"], r["error"], r["sent"]) == (3, -1, 7)
+        assert (r["state"], r["error"], r["sent"]) == (3, -1, 5)
 
 
 def test_server_restart():
