@@ -20,7 +20,7 @@ class Bootstrap(Session):
     def open(self, now):
         c = self.client
         if self.state == _FAILED and c.servers():
-            # no bootstrap was to be had for so long: perhaps the servers there are take the client by now
+            # no bootstrap server was to be had: perhaps the servers that are known take the client by now
             c.later(c.register, None)
         else:
             Session.open(self, now)
@@ -106,13 +106,8 @@ class Bootstrap(Session):
         code = p.code
         if code == 2 and p.name == b"bs":
             return self.finish()
-        if o == 2 and o not in t.inst and t.find(2) >= 0:
-            try:
-                from .objects.access import setup
-
-                setup(self.client)
-            except ImportError:
-                pass
+        if o == 2:
+            self.client.guard()
         if p.name or (o >= 0 and o not in t.inst):
             raise CoapError(0x84)
         ct = p.accept

@@ -201,16 +201,15 @@ class Client:
         o, i, r, ri = split(path)
         flags = self.tree.find(o)
         d = self.tree.inst.get(o, ())
-        if flags < 0 or r >= 0 or i > 65534 or ((d or i > 0) and not flags & 1):
+        if flags < 0 or r >= 0 or i > 65534 or i in d or ((d or i > 0) and not flags & 1):
             raise ValueError("not to be created: " + path)
-        k = max(i, 0)
-        while k in d:
-            if i >= 0:
-                raise ValueError("not to be created: " + path)
-            k += 1
+        if i < 0:
+            i = 0
+            while i in d:
+                i += 1
         with self:
-            self.tree.create(o, k)
-        return join(o, k)
+            self.tree.create(o, i)
+        return join(o, i)
 
     def delete(self, path):
         """Delete an instance, or a resource instance; KeyError where there is no such instance."""
@@ -485,6 +484,17 @@ class Client:
             if r == 7 and v not in _BINDINGS.split():
                 raise ValueError
         return v
+
+    def guard(self):
+        """Take up access control, where this image and the tables have it."""
+        t = self.tree
+        if 2 not in t.inst and t.find(2) >= 0:
+            try:
+                from .objects.access import setup
+
+                setup(self)
+            except ImportError:
+                pass
 
     def links(self, w):
         """Put what a registration shows (Core 1.1.1 6.2.1)."""

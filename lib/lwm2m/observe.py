@@ -68,9 +68,10 @@ def attributes(s, p, row):
 def parse(s, query, new, r, row):
     """Take the attributes of a query into a list of them."""
     end = (_EPMIN, _EDGE, _SIZE)[s.tree.level]
+    names = NAMES.split()
     for q in query:
         q = q.split(b"=", 1)
-        n = _FIRST + NAMES.split().index(q[0])
+        n = _FIRST + names.index(q[0])
         # changes of value are for readable numbers alone, edges for booleans
         of_value = _GT <= n < _EPMIN
         if (

@@ -257,13 +257,8 @@ class Lwm2m:
             self.report(0, 1 - up, "pdp active", "successfully" if up else "failed", apn)
         except ImportError:
             pass  # no packet data protocol on this platform
-        if n > 1 and 2 not in t.inst and t.find(2) >= 0:
-            try:
-                from .objects.access import setup
-
-                setup(c)
-            except ImportError:
-                pass  # no access control in this image
+        if n > 1:
+            c.guard()
         c.start()
         self.fresh = 0
 

@@ -198,6 +198,8 @@ class Session:
         if self.sock:
             self.sock.close()
         self.ep = self.sock = self.tls = None
+        # what waits for an application's function: the resource, its answers by now, since when, and a request
+        # (the datagram, its body) or a notification (the session or group, the observation)
         self.later = []
         self.state = _IDLE
         self.at = -1

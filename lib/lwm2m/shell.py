@@ -16,6 +16,7 @@ _FLOAT = const(3)
 _OPAQUE = const(5)
 _OBJLNK = const(7)
 _TEXT = const(0x2A2)  # 1 << type of strings, opaque values and links
+_SECRETS = ((0, 5), (0, 8), (11, 6))  # resources that are only ever written
 
 _HELP = """\
 read PATH [-x|-s|-b|-uN|-sN|-f|-t|-crc32]
@@ -145,7 +146,7 @@ class Shell:
     def read(self, path, option="-x"):
         o, i, r, ri, row = self.find(path)
         # a secret is only ever written
-        if (o, r) in ((0, 5), (0, 8), (11, 6)):
+        if (o, r) in _SECRETS:
             return _EACCES
         with self.client:
             v = self.tree.read(o, i, r)
@@ -209,8 +210,9 @@ class Shell:
                 t.inst[1][i] = {1: c.lifetime, 6: True, 7: c.binding.encode()}
 
     def line(self, path, o, i, r, t, v):
-        # object 11 has a secret that servers may read
-        for ri in sorted(v) if isinstance(v, dict) else (-1,) if (o, r) != (11, 6) else ():
+        if (o, r) in _SECRETS:
+            return
+        for ri in sorted(v) if isinstance(v, dict) else (-1,):
             self.say(join(o, i, r, ri)[1:], ":", text(t, v if ri < 0 else v[ri]))
 
     def ls(self, path="/"):

@@ -178,6 +178,7 @@ class Secure:
         self.state = state
         self.hs = self.rd = self.wr = self.more = None
         self.cid = self.peer = self.keys = b""
+        # The replay window: `last` is the highest number received, `seen` has a bit for each of the 64 up to it.
         self.seq = self.last = self.seen = 0
         self.limit = 0 if self.save else _NEVER
 

@@ -7,6 +7,7 @@ except ImportError:
 
 from ..port import binascii
 from .senml import digits, inside, record, walk
+from .text import base64
 
 # types, as in tree.py
 _STRING = const(1)
@@ -37,12 +38,7 @@ def value(w, t, v, url=True):
 
 def opaque(v):
     v += "=" * (-len(v) & 3)
-    v = v.replace("-", "+").replace("_", "/")
-    d = binascii.a2b_base64(v)
-    # a2b_base64() passes over what is no base64
-    if binascii.b2a_base64(d)[:-1] != v.encode():
-        raise ValueError
-    return d
+    return base64(v.replace("-", "+").replace("_", "/").encode())
 
 
 def objects(d, p, f):

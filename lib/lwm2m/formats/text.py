@@ -23,6 +23,15 @@ def single(tree, o, i, r, ri):
     return v
 
 
+def base64(v):
+    """The bytes that base64 text `v` (bytes) stands for; ValueError where it is no base64."""
+    d = binascii.a2b_base64(v)
+    # which passes over what does not belong there
+    if binascii.b2a_base64(d)[:-1] != v:
+        raise ValueError
+    return d
+
+
 def encode(w, tree, o, i, r, ri):
     v = single(tree, o, i, r, ri)
     t = tree.row(o, r) & 15
@@ -42,11 +51,7 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
         raise ValueError
     v = bytes(memoryview(d)[a:b])
     if t == _OPAQUE:
-        # a2b_base64() passes over what is no base64
-        d = binascii.a2b_base64(v)
-        if binascii.b2a_base64(d)[:-1] != v:
-            raise ValueError
-        v = d
+        v = base64(v)
     elif t == _BOOLEAN:
         v = (b"0", b"1").index(v)
     elif t != _STRING and t != _CORELNK and t != _OBJLNK:

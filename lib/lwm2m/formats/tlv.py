@@ -6,7 +6,6 @@ from ..tree import canonical
 # types, as in tree.py
 _INTEGER = const(2)
 _FLOAT = const(3)
-_OPAQUE = const(5)
 _TIME = const(6)
 _OBJLNK = const(7)
 
@@ -141,9 +140,9 @@ def scalar(d, a, b, kind):
     n = b - a
     v = bytes(memoryview(d)[a:b])
     k = _SIZES[t]
-    if k:
-        if t == _FLOAT and (n == 4 or n == 8):
-            return canonical(kind, struct.unpack(">f" if n == 4 else ">d", v)[0])
+    if t == _FLOAT and (n == 4 or n == 8):
+        v = struct.unpack(">f" if n == 4 else ">d", v)[0]
+    elif k:
         if not 0 < n <= k or (t == _OBJLNK and n < 4):
             raise ValueError
         v = int.from_bytes(v, "big")
