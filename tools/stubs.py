@@ -22,8 +22,8 @@ _HOMES |= {"CoapError": "coap"}
 _TYPES = {"Value", "Values", "Event", "Channel"}
 # Attributes of Client that other files of the client use.
 _INTERNAL = {"rootpath", "access", "written", "meter"}
-# Objects that Client sets up by itself.
-_BUILT_IN = {"__init__", "device"}
+# What Client sets up by itself.
+_BUILT_IN = {"device"}
 
 
 class Module:
