@@ -14,7 +14,7 @@ from pathlib import Path
 import cbor2
 import pytest
 
-from tools.mpy import micropython
+from tools.build.mpy import micropython
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.needs("micropython")

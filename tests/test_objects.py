@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import mpy, objects
+from tools import objects
+from tools.build import mpy
 
 ROOT = Path(__file__).resolve().parent.parent
 REGISTRY = Path(os.environ.get("LWM2M_REGISTRY") or "/absent")

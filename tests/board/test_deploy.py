@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import deploy, firmware, mpy, profiles
-from tools.profiles import ROOT
+from tools.build import deploy, firmware, mpy, profiles
+from tools.build.profiles import ROOT
 
 # The board has no file system of its own: one in memory stands in for a board's flash.
 RAM_DISK = """
@@ -227,7 +227,7 @@ def test_every_file_compiles_for_every_version(tmp_path):
 
 
 def test_the_frozen_debug_image_keeps_line_numbers(image):
-    from tools.qemu import Qemu
+    from tools.emulator.qemu import Qemu
 
     code = (
         "from lwm2m import Client\n"

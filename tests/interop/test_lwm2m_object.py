@@ -14,7 +14,7 @@ from leshan import TLV, Leshan
 from tap import Tap
 from test_leshan_bootstrap import SSID, closed_port
 
-from tools.mpy import micropython
+from tools.build.mpy import micropython
 
 KEY = "000102030405060708090a0b0c0d0e0f"
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
-from tools import mpy, profiles
-from tools.profiles import PACKAGE, ROOT
+from tools.build import mpy, profiles
+from tools.build.profiles import PACKAGE, ROOT
 
 OUT = ROOT / "build/deploy"
 
@@ -167,11 +167,9 @@ def deploy_mpy(options: argparse.Namespace) -> None:
 
 def make_romfs(options: argparse.Namespace) -> None:
     """make romfs"""
-    from tools.size import romfs_image
-
     folder = OUT / f"romfs-{options.profile}"
     _clear(folder)
-    image = romfs_image(_files(options), folder)
+    image = mpy.romfs_image(_files(options), folder)
     print(f"{image.relative_to(ROOT)}: {image.stat().st_size:,} bytes")
     if options.port:
         tool = Path(sys.executable).with_name("mpremote")
@@ -217,7 +215,7 @@ def _clear(folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.deploy")
+    parser = argparse.ArgumentParser(prog="python -m tools.build.deploy")
     ways = {"mpy": deploy_mpy, "romfs": make_romfs, "quec": pack_quec}
     parser.add_argument("way", choices=ways)
     parser.add_argument("--profile", default="core", choices=profiles.PROFILES)

@@ -20,9 +20,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools import firmware, lint, mpy, profiles
-from tools.profiles import ROOT
-from tools.qemu import Qemu
+from tools.build import firmware, mpy, profiles
+from tools.check import lint
+from tools.build.profiles import ROOT
+from tools.emulator.qemu import Qemu
 
 REPORT = ROOT / "docs/size.json"
 PICTURE = ROOT / "docs/size.svg"
@@ -96,20 +97,6 @@ def _frozen(image: Path, script: str) -> dict[str, int]:
     return found
 
 
-def romfs_image(names: list[str], folder: Path) -> Path:
-    """A ROMFS image with the .mpy files of the client, for the newest MicroPython."""
-    import contextlib
-
-    from mpremote.romfs import make_romfs
-
-    mpy.compile_package(names, folder)
-    with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):
-        image = make_romfs(str(folder), mpy_cross=False)
-    target = folder.with_suffix(".romfs")
-    target.write_bytes(image)
-    return target
-
-
 def _import_each(image: Path) -> dict[str, int]:
     """RAM that each file takes when it is imported, lower floors first; what two need counts for the first."""
     names = [name for name in profiles.files("full", "generic") if name != "__init__.py"]
@@ -124,7 +111,7 @@ def _import_each(image: Path) -> dict[str, int]:
 
 
 def _in_place(base: Path, profile: str, script: str) -> dict[str, int]:
-    rom = romfs_image(profiles.files(profile), WORK / f"rom-{profile}")
+    rom = mpy.romfs_image(profiles.files(profile), WORK / f"rom-{profile}")
     with Qemu(base, rom=rom, entropy=bytes(32)) as board:
         return _ram(board.exec(script, timeout=120))
 
@@ -288,7 +275,7 @@ def picture(report: dict) -> str:
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {y + 24}" width="800" height="{y + 24}" '
             'font-family="sans-serif" font-size="12" fill="#1f2933">',
-            "<!-- Flash of the profiles beside C clients; made by tools/size.py -->",
+            "<!-- Flash of the profiles beside C clients; made by tools/check/size.py -->",
             "<!-- SPDX-License-Identifier: MIT -->",
             f'<rect width="800" height="{y + 24}" fill="#ffffff"/>',
             '<text x="12" y="24" font-size="14" font-weight="bold">Flash on a Cortex-M3: the client alone, '
@@ -335,7 +322,7 @@ def problems(report: dict, committed: dict | None) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.size")
+    parser = argparse.ArgumentParser(prog="python -m tools.check.size")
     parser.add_argument("--check", action="store_true", help="fail on excess and regression")
     parser.add_argument("--update", action="store_true", help="write docs/size.json and size.svg")
     parser.add_argument("--mpy", action="store_true", help="only .mpy bytes")

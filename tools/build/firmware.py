@@ -24,7 +24,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.profiles import FEATURES, PROFILES, ROOT, features
+from tools.build.profiles import FEATURES, PROFILES, ROOT, features
 
 SUITE = "forky"
 # mbedTLS's own files that MicroPython compiles.
@@ -231,7 +231,7 @@ def _manifest(path: Path, board: Board, profile: str, opt: dict[str, object]) ->
     """The manifest of this build: the board's own, told which profile and features."""
     asked = ", ".join(f"{key}={value!r}" for key, value in {"profile": profile, **opt}.items())
     lines = [
-        "# Made by tools/firmware.py",
+        "# Made by tools/build/firmware.py",
         f"include({str(board.folder / 'manifest.py')!r}, {asked})",
     ]
     if profile != "none":
@@ -315,7 +315,7 @@ def text_and_data(image: Path) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.firmware")
+    parser = argparse.ArgumentParser(prog="python -m tools.build.firmware")
     parser.add_argument("--board", default="UNIX", help=", ".join(BOARDS))
     parser.add_argument("--profile", default="core", choices=[*PROFILES, "none"])
     parser.add_argument("--add", action="append", default=[], choices=FEATURES, metavar="FEATURE")

@@ -1,6 +1,6 @@
 # Compares the type stubs in typings/ with the code of the client
 # SPDX-License-Identifier: MIT
-"""python -m tools.stubs: every name of a stub must be in the code, with the same parameters and defaults; every
+"""python -m tools.check.stubs: every name of a stub must be in the code, with the same parameters and defaults; every
 option of Client must be in the stub, and every object that an application sets up must have one. Editors find
 typings/ by themselves, and complete by it.
 """
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.profiles import PACKAGE, ROOT
+from tools.build.profiles import PACKAGE, ROOT
 
 TYPINGS = ROOT / "typings/lwm2m"
 # Where the names of the package's own stub are.

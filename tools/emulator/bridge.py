@@ -1,6 +1,6 @@
 # The host end of the emulated board's network: frames on a serial line become datagrams on real UDP sockets
 # SPDX-License-Identifier: MIT
-"""python -m tools.bridge /path/of/socket     (then start QEMU with -serial unix:/path/of/socket)
+"""python -m tools.emulator.bridge /path/of/socket     (then start QEMU with -serial unix:/path/of/socket)
 
 The device end, and the frames, are described in boards/QEMU_MPS2_AN385/lwm2m_port.py. The bridge also gives the board 32
 bytes of entropy and the time of day.
@@ -207,7 +207,7 @@ class Bridge:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line: serves one line until interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m tools.bridge")
+    parser = argparse.ArgumentParser(prog="python -m tools.emulator.bridge")
     parser.add_argument("path", help="UNIX socket to listen on")
     options = parser.parse_args(arguments)
     with Bridge(options.path, verbose=True):

@@ -1,6 +1,6 @@
 # Checks that ruff has no rule for: what MicroPython 1.13 lacks, the floors of the client, file headers
 # SPDX-License-Identifier: MIT
-"""python -m tools.lint: prints one line a finding, and ends with 1 if there was any.
+"""python -m tools.check.lint: prints one line a finding, and ends with 1 if there was any.
 
 Device code (lib/, firmware/) must run on MicroPython 1.13 and newer, under any parent package, and be compiled by
 `mpy-cross -b 5`. Imports inside the client go down only, floor by floor.
@@ -15,12 +15,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools import mpy, profiles
-from tools.profiles import PACKAGE, ROOT
+from tools.build import mpy, profiles
+from tools.build.profiles import PACKAGE, ROOT
 
 DEVICE = ("lib", "firmware")
 # What .gitignore names, for a tree without git.
-_MADE = (".git", ".venv", "build", "target", "__pycache__", ".pytest_cache", ".ruff_cache")
+_MADE = (".git", ".venv", "target", "__pycache__", ".pytest_cache", ".ruff_cache")
 # Written for boards that always have a newer MicroPython.
 _NATIVE = {"native", "viper", "asm_thumb"}
 
@@ -161,7 +161,7 @@ def _floors(tree: ast.AST, name: str) -> Iterator[tuple[int, str]]:
     parts = tuple(Path(name).with_suffix("").parts)
     own = _FLOOR_OF.get(parts[0])
     if own is None:
-        yield 1, f"{parts[0]}: give it a floor in tools/lint.py"
+        yield 1, f"{parts[0]}: give it a floor in tools/check/lint.py"
         return
     for node in ast.walk(tree):
         if not isinstance(node, ast.ImportFrom) or not node.level:
@@ -205,7 +205,9 @@ def files(root: Path = ROOT) -> list[Path]:
 
 def _walk(root: Path) -> Iterator[Path]:
     for folder, inner, names in os.walk(root):
-        inner[:] = sorted(set(inner).difference(_MADE))
+        # tools/build is a room of the tools; the folder beside it is what they made.
+        made = (*_MADE, "build") if Path(folder) == root else _MADE
+        inner[:] = sorted(set(inner).difference(made))
         yield from (Path(folder) / name for name in sorted(names))
 
 

@@ -10,8 +10,8 @@ import argparse
 import json
 import sys
 
-from tools import profiles
-from tools.profiles import ROOT
+from tools.build import profiles
+from tools.build.profiles import ROOT
 
 TARGET = ROOT / "package.json"
 
@@ -29,7 +29,7 @@ def content() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns 1 if --check finds package.json out of date."""
-    parser = argparse.ArgumentParser(prog="python -m tools.package")
+    parser = argparse.ArgumentParser(prog="python -m tools.build.package")
     parser.add_argument("--check", action="store_true", help="only compare")
     options = parser.parse_args(arguments)
     if not options.check:

@@ -1,6 +1,6 @@
 # Runs an image on the emulated Cortex-M3 board (QEMU's mps2-an385), and talks to its REPL
 # SPDX-License-Identifier: MIT
-"""python -m tools.qemu [--profile core] [--heap BYTES]: boots an image with the network bridge and names its pty."""
+"""python -m tools.emulator.qemu [--profile core] [--heap BYTES]: boots an image with the network bridge and names its pty."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from pathlib import Path
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
-from tools import firmware, profiles
-from tools.bridge import Bridge
+from tools.build import firmware, profiles
+from tools.emulator.bridge import Bridge
 
 QEMU = "qemu-system-arm"
 ADVICE = "apt-get install qemu-system-arm"
@@ -136,7 +136,7 @@ class Qemu:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line: boots a board for a person, until interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m tools.qemu")
+    parser = argparse.ArgumentParser(prog="python -m tools.emulator.qemu")
     parser.add_argument("--profile", default="core", choices=[*profiles.PROFILES, "none"])
     parser.add_argument("--heap", type=int, help="bytes of heap")
     options = parser.parse_args(arguments)

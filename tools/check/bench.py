@@ -4,7 +4,7 @@
 make bench ARGS="m3"           only files whose name begins so
 make bench ARGS="m3 --check"   ends with 1 if a case allocates more than [tool.lwm2m.bench] of pyproject.toml allows
 
-tests/bench/m3_*.py runs on the board (tools/m3.py), with the profile that its line `# profile: NAME` names or else
+tests/bench/m3_*.py runs on the board (tools/emulator/m3.py), with the profile that its line `# profile: NAME` names or else
 core, and behind the file that its line `# after: FILE` names; tests/bench/bench_*.py is a program for the host.
 """
 
@@ -16,8 +16,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools import firmware, m3, profiles
-from tools.profiles import ROOT
+from tools.build import firmware, profiles
+from tools.emulator import m3
+from tools.build.profiles import ROOT
 
 FOLDER = ROOT / "tests/bench"
 
@@ -43,7 +44,7 @@ def excess(costs: list[m3.Cost], limits: dict[str, int]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.bench")
+    parser = argparse.ArgumentParser(prog="python -m tools.check.bench")
     parser.add_argument("--check", action="store_true", help="fail where heap limits are exceeded")
     parser.add_argument("name", nargs="*", help="beginnings of file names")
     options = parser.parse_args(arguments)

