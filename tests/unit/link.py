@@ -6,6 +6,29 @@ A peer answers what the client asks (register, update, bootstrap, ...) as `peer.
 client itself: `link.server.get("/3/0/0")` sends a request, turns the clock until the answer is there,
 and returns it as a `Msg`. The reader and writer of CoAP here are not those of the library."""
 
+import sys
+
+
+class _Sys:
+    """`sys` as the library sees it: what it prints of an exception is kept for the test."""
+
+    def __init__(self, module):
+        self._module = module
+        self._errors = []
+
+    def __getattr__(self, name):
+        return getattr(self._module, name)
+
+    def print_exception(self, e, *file):
+        if file:
+            self._module.print_exception(e, *file)
+        else:
+            self._errors.append(e)
+
+
+if not isinstance(sys, _Sys):
+    sys.modules["sys"] = sys = _Sys(sys)
+
 import lwm2m.port
 from lwm2m.client import Client
 
@@ -18,6 +41,18 @@ QUERY, ACCEPT, BLOCK2, BLOCK1, SIZE2, SIZE1 = 15, 17, 23, 27, 28, 60
 TEXT, LINK, OPAQUE, CBOR, TLV = 0, 40, 42, 60, 11542
 
 _START = (1 << 30) - 5000  # the ticks wrap around soon after the start
+
+
+def left_over():
+    """The exceptions of which the library printed a traceback, since this was asked last."""
+    errors = sys._errors[:]
+    sys._errors.clear()
+    return errors
+
+
+def printed():
+    """Their classes: a test says by it which tracebacks it expects, as any other makes it fail."""
+    return [type(e) for e in left_over()]
 
 
 class Skip(Exception):

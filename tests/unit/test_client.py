@@ -268,6 +268,7 @@ def test_events():
     c.update()
     link.run(1)
     assert seen == [("REG_UPDATE", 1), ("REG_UPDATE_COMPLETE", 1)] and c.stat() == 2
+    assert printed() == [RuntimeError] * 2
 
 
 def test_pause_and_resume():

@@ -506,7 +506,7 @@ def test_functions_that_fail():
     link.run(30)
     m = s.notes(token)[-1]
     assert m.code == 0xA0 and m.opt(OBSERVE) is None and link.client.observations() == []
-    assert link.client.stat() == 2
+    assert link.client.stat() == 2 and printed() == [RuntimeError]
 
 
 def test_values_that_are_read():

@@ -605,6 +605,7 @@ def test_a_callback_that_raises():
     lw.update(1000)
     link.run(1)
     assert len(calls) == 4 and link.server.get("/3/0/0", 0).code == 0x45
+    assert printed() == [SystemExit, KeyboardInterrupt, RuntimeError, SystemExit]
 
 
 def test_reset():
@@ -717,6 +718,7 @@ def test_the_thread_and_exceptions():
     wait(3, True)
     lw.client.stop(True)
     wait(3, False)
+    assert printed() == [ValueError]
 
 
 def test_the_face_of_the_package():

@@ -313,6 +313,7 @@ def test_write_functions():
         c.validate("/1000/0/2", f)
         assert s.put("/1000/0/2", b"8").code == code
         assert c.get("/1000/0/2") == (8 if code == _CHANGED else 6)
+    assert printed() == [RuntimeError] * 2
     # a function for a whole object gets the path of the resource
     c.on_write("/1000", lambda path, v: calls.append(path))
     assert s.put("/1000/1/1", b"x").code == _CHANGED and calls[-1] == "/1000/1/1"
@@ -345,6 +346,7 @@ def test_read_functions():
     c.on_read("/1000/0/300", lambda p, v: "made")  # where there is no value
     assert s.get("/1000/0/300", 0).payload == b"made"
     assert link.client.stat() == 2
+    assert printed() == [RuntimeError] * 2 + [ValueError] * 2
 
 
 def test_execute():
@@ -402,7 +404,7 @@ def test_execute_functions():
     ):
         c.on_exec("/1000/0/40", f)
         assert s.post("/1000/0/40").code in code
-    assert c.stat() == 2
+    assert c.stat() == 2 and printed() == [RuntimeError]
 
 
 def test_create():

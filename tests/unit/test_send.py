@@ -158,6 +158,7 @@ def test_an_outcome_that_nobody_can_take():
     link.client.send(A, codes.append)
     link.run(1)
     assert len(sent(s)) == 2 and codes == [0x44] and link.client.stat() == 2
+    assert printed() == [RuntimeError]
 
 
 def test_one_that_is_under_way_goes_again_after_a_new_registration():

@@ -1,7 +1,7 @@
 # Tests of the shell's commands: what they print, and their exit codes
 # SPDX-License-Identifier: MIT
 import lwm2m.shell as module
-from link import TEXT, Link
+from link import TEXT, Link, printed
 
 from lwm2m.model_ipso import TABLE as IPSO
 from lwm2m.model_standard import TABLE as STANDARD
@@ -339,6 +339,7 @@ def test_exec():
         ("exec", -22),
     ):
         assert code(s, line) == expected, line
+    assert printed() == [ZeroDivisionError]
 
 
 def test_ls():
