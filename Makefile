@@ -36,7 +36,7 @@ demo: $(READY) ## a server and a client talk before your eyes (KEEP=1 leaves bot
 server: $(READY) ## a server on this terminal, for a device of yours (ARGS="--host ::"; ARGS=-h lists the options)
 	$(PY) -m tools.server $(ARGS)
 
-unit: $(READY) ## unit tests on MicroPython only (TESTS="tlv block" picks some)
+unit: $(READY) ## unit tests on MicroPython only (TESTS="tlv block" picks some, TESTS="-x -t" stops at a failure, tells times)
 	$(MICROPYTHON) tests/unit/run.py $(TESTS)
 
 test: unit ## unit tests on MicroPython, then everything that the host drives

@@ -78,6 +78,8 @@ def run(name, not_here):
                 continue
             try:
                 getattr(module, f)()
+                for e in link.left_over():
+                    raise e
                 passed += 1
             except link.Skip as e:
                 skipped += 1
@@ -85,7 +87,8 @@ def run(name, not_here):
             except Exception as e:
                 failed += 1
                 print("FAIL", f)
-                sys.print_exception(e)
+                for x in [e] + link.left_over():
+                    sys.print_exception(x)
             link.forget()
     del sys.modules[name]
     print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))

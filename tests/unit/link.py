@@ -6,6 +6,29 @@ A peer answers what the client asks (register, update, bootstrap, ...) as `peer.
 client itself: `link.server.get("/3/0/0")` sends a request, turns the clock until the answer is there,
 and returns it as a `Msg`. The reader and writer of CoAP here are not those of the library."""
 
+import sys
+
+
+class _Sys:
+    """`sys` as the library sees it: what it prints of an exception is kept for the test."""
+
+    def __init__(self, module):
+        self._module = module
+        self._errors = []
+
+    def __getattr__(self, name):
+        return getattr(self._module, name)
+
+    def print_exception(self, e, *file):
+        if file:
+            self._module.print_exception(e, *file)
+        else:
+            self._errors.append(e)
+
+
+if not isinstance(sys, _Sys):
+    sys.modules["sys"] = sys = _Sys(sys)
+
 import lwm2m.port
 from lwm2m.client import Client
 
@@ -18,6 +41,18 @@ QUERY, ACCEPT, BLOCK2, BLOCK1, SIZE2, SIZE1 = 15, 17, 23, 27, 28, 60
 TEXT, LINK, OPAQUE, CBOR, TLV = 0, 40, 42, 60, 11542
 
 _START = (1 << 30) - 5000  # the ticks wrap around soon after the start
+
+
+def left_over():
+    """The exceptions of which the library printed a traceback, since this was asked last."""
+    errors = sys._errors[:]
+    sys._errors.clear()
+    return errors
+
+
+def printed():
+    """Their classes: a test says by it which tracebacks it expects, as any other makes it fail."""
+    return [type(e) for e in left_over()]
 
 
 class Skip(Exception):
@@ -316,7 +351,7 @@ class Link:
         """Give the client one more server: security instance `sec`, and instance `sec` of object 1."""
         c = self.client
         for o in (0,) if bootstrap else (0, 1):
-            if sec not in c.tree.inst.get(o, ()):
+            if sec not in (ids(c, o) or ()):
                 c.create("/%d/%d" % (o, sec))
         for r, v in ((0, uri), (1, bootstrap), (2, 3)):
             c.set("/0/%d/%d" % (sec, r), v)
@@ -382,6 +417,126 @@ class Link:
     def names(self, since=0):
         """The names of the events so far."""
         return [e[0] for e in self.events[since:]]
+
+
+# What tests look at inside of a client. Nothing else in them knows the names there.
+
+
+def ids(client, oid):
+    """The ids of the instances of an object, in order; None where the client shows no such object."""
+    found = client.tree.inst.get(oid)
+    return None if found is None else sorted(found)
+
+
+def stored(client, oid):
+    """A copy of what an object holds, {instance: {resource: value as it is stored}}."""
+    return {iid: dict(values) for iid, values in client.tree.inst[oid].items()}
+
+
+def everything(client, but=()):
+    """All that is stored, to be compared: [(object, instance, resource, text), ...], some objects left out."""
+    tree = client.tree.inst
+    return sorted(
+        [
+            (oid, iid, rid, repr(v))
+            for oid in tree
+            if oid not in but
+            for iid in tree[oid]
+            for rid, v in tree[oid][iid].items()
+        ]
+    )
+
+
+def store(client, path, value):
+    """Set a value past all checks, functions and listeners."""
+    oid, iid, rid = [int(x) for x in path.strip("/").split("/")]
+    client.tree.inst[oid][iid][rid] = value
+
+
+def functions(client, oid):
+    """How many functions the application has set for an object."""
+    return len(client.tree.hooks[oid])
+
+
+def register_level(client, minor):
+    """Let the sessions that there are be registered as 1.`minor`."""
+    client.tree.level = minor
+    for s in client.sessions:
+        s.level = minor
+
+
+def session(client, ssid=None):
+    """The session with one server, or the first."""
+    return [s for s in client.sessions if ssid in (None, s.ssid)][0]
+
+
+def register_all(client):
+    """Begin anew with every account, the session with the bootstrap server goes on."""
+    client.register([s for s in client.sessions if s.bootstrap][0])
+
+
+def allow_series(client, n):
+    client.tree.series.most = n
+
+
+def reconnect(client):
+    """Begin the first session anew."""
+    session(client).start()
+
+
+def set_message_id(client, mid):
+    session(client).ep.mid = mid
+
+
+def set_observe_number(client, n):
+    """The number of the last notification of the first observation."""
+    session(client).observed[0][6] = n
+
+
+def request(client, *args):
+    """Send a request as the sessions do: (now, code, path, query, format, body, done)."""
+    session(client).ep.request(*args)
+
+
+def counts(client):
+    """How much a client remembers for its servers, by kind: each is to be bounded, and to end."""
+    t = client.tree
+    rings = t.series.rings if t.series else {}
+    out = {
+        "exchanges": 0,
+        "duplicates": 0,
+        "uploads": 0,
+        "deferred": 0,
+        "observations": len(client.observations()),
+        "attributes": 0,
+        "sends": 0,
+        "snapshots": len(t.memos),
+        "rings": len(rings),
+        "answers": len(client.answers),
+        "todo": len(client.todo),
+        "pollers": len(client.every),
+        "sessions": len(client.sessions),
+    }
+    for s in client.sessions:
+        out["deferred"] += len(s.later)
+        out["attributes"] += len(s.attributes)
+        out["sends"] += len(s.sends)
+        if s.ep:
+            out["exchanges"] += len(s.ep.out)
+            out["duplicates"] += len(s.ep.seen)
+            out["uploads"] += len(s.ep.assembly)
+    return out
+
+
+def series(client, path):
+    """[(time, value), ...] that is kept of a resource."""
+    t = client.tree
+    return (t.series and t.series.entries(*[int(x) for x in path.strip("/").split("/")])) or []
+
+
+def dropped(client):
+    """How many values of the time series were lost for want of room."""
+    return client.tree.series.dropped
 
 
 _made = []

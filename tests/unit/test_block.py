@@ -377,7 +377,7 @@ def test_a_stream_that_raises():
     link.client.on_stream("/9/0/2", bad)
     assert link.server.put("/9/0/2", b"small", OPAQUE).code == 0xA0
     assert block1(link, "/9/0/2", b"x" * 200, 2)[0][-1] == 0xA0
-    assert link.client.stat() == 2
+    assert link.client.stat() == 2 and printed() == [RuntimeError] * 2
 
 
 class Upload:

@@ -75,11 +75,13 @@ def test_construction():
         for binding in ("U", "UQ", "S", "SQ", "US", "UQS"):
             assert Client("ep", "coap://x", version=version, binding=binding).binding == binding
     for root in ("", None, "/", ()):
-        assert Client("ep", "coap://x", root=root).rootpath == b"", root
-    assert Client("ep", "coap://x", root="/a/b/").rootpath == b"/a/b"
+        assert b"</1/0>" in payload_of_register(root=root), root
+    assert b"</a/b/1/0>" in payload_of_register(root="/a/b/")
     # nothing is shared between two clients
     d = Client("other", "coap://host")
-    assert d.get("/1/0/1") == 86400 and c.tree is not d.tree
+    assert d.get("/1/0/1") == 86400 and c.get("/1/0/1") == 60
+    d.set("/3/0/14", "+05:00")
+    assert c.get("/3/0/14") == "+00:00"
     assert Client("a").stat() == 0 and raises(ValueError, Client("a").start)
 
 
@@ -167,14 +169,14 @@ def test_errors():
         ("/1000/0/12", {0: None}, ValueError),
         ("/1000/0/12", {65536: 5}, ValueError),
     ):
-        before = repr(c.tree.inst[1000])
+        before = repr(stored(c, 1000))
         try:
             c.set(path, v)
         except Exception as e:
             assert isinstance(e, error), (path, v, e)
         else:
             assert False, (path, v)
-        assert repr(c.tree.inst[1000]) == before, (path, v)
+        assert repr(stored(c, 1000)) == before, (path, v)
     for path, error in (
         ("/1000/9/1", KeyError),
         ("/9999/0/1", ValueError),
@@ -185,6 +187,10 @@ def test_errors():
     assert c.get("/0/0/0") == "coap://server"
 
 
+def payload_of_register(**options):
+    return Link(**options).server.requests[0].payload
+
+
 def test_instances():
     link, c = client()
     assert (
@@ -192,7 +198,7 @@ def test_instances():
         and c.create("/3303") == "/3303/0"
         and c.create("3303") == "/3303/1"
     )
-    objects = sorted(c.tree.inst)
+    before = everything(c)
     for path in (
         "/3303/5",
         "/9999",
@@ -207,7 +213,7 @@ def test_instances():
         "/6/1",
     ):
         assert raises(ValueError, c.create, path), path
-    assert sorted(c.tree.inst) == objects
+    assert everything(c) == before
     assert c.create("/6") == "/6/0" and raises(ValueError, c.create, "/6")
     assert c.create("/3303/65534") == "/3303/65534"
     c.delete("/3303/5")
@@ -251,9 +257,9 @@ def test_functions_are_replaced():
     link, c = client()
     c.on_read("/1000/0/2", lambda path, v: 1)
     c.on_read("/1000/0/2", lambda path, v: 2)
-    assert c.get("/1000/0/2") == 2 and len([h for h in c.tree.hooks[1000]]) == 1
+    assert c.get("/1000/0/2") == 2 and functions(c, 1000) == 1
     c.on_read("/1000/0/2", None)
-    assert c.get("/1000/0/2") is None and not c.tree.hooks[1000]
+    assert c.get("/1000/0/2") is None and not functions(c, 1000)
 
 
 def test_events():
@@ -268,6 +274,7 @@ def test_events():
     c.update()
     link.run(1)
     assert seen == [("REG_UPDATE", 1), ("REG_UPDATE_COMPLETE", 1)] and c.stat() == 2
+    assert printed() == [RuntimeError] * 2
 
 
 def test_pause_and_resume():

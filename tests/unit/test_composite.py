@@ -5,9 +5,8 @@ import json
 import lwm2m_port
 from codec import table
 from link import *
-from lwm2m.coap import CoapError
+from lwm2m import LATER, CoapError
 from lwm2m.model_ipso import TABLE as IPSO
-from lwm2m.tree import LATER
 
 SENML_JSON, SENML_CBOR, LWM2M_CBOR = 110, 112, 11544
 A = "/3303/0/5700"
@@ -524,7 +523,7 @@ def test_cached_values_are_told_with_their_times():
     link.run(1)
     times = [(x.get("t"), x.get("v")) for x in json.loads(s.notes(m.token)[-1].payload)]
     assert times == [(None, None), (1700000000, 1.0), (1700000010, 2.0)]
-    assert not link.client.tree.series.entries(3303, 0, 5700)
+    assert not series(link.client, A)
     link.client.set("/1001/0/1", "x")
     link.run(1)
     assert told(s.notes(m.token)[-1]) == {A: 2.0, "/1001/0/1": "x"}

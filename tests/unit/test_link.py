@@ -154,7 +154,10 @@ def two_servers():
     link.account(1, "coap://other", 2)
     link.client.start()
     link.until(
-        lambda: len(link.client.sessions) == 2 and link.names().count("REGISTRATION_COMPLETE") == 2
+        lambda: (
+            counts(link.client)["sessions"] == 2
+            and link.names().count("REGISTRATION_COMPLETE") == 2
+        )
     )
     return link
 

@@ -129,9 +129,9 @@ def test_security():
         ([1, 1000, "coaps://server", 0, 0, "i" * 64, "0" * 128], (0, -2)),
         ([0, 100, "coaps://boot", 1, 0, "id", KEY], (0, -2)),
     ):
-        before = {k: dict(d) for k, d in lw.client.tree.inst[0].items()}
+        before = stored(lw.client, 0)
         got = lw.config(lw.Security, values)
-        assert not got or lw.client.tree.inst[0] == before, values
+        assert not got or stored(lw.client, 0) == before, values
         assert got in (result if isinstance(result, tuple) else (result,)), (values, got)
 
 
@@ -377,7 +377,7 @@ def test_an_account_is_cleared_or_replaced():
         assert len(link.server.heard) == n
         if not code:
             assert lw.stat() == 2 and lw.update(1001) == 0
-            assert list(lw.client.tree.inst[1]) == [1] and lw.client.get("/1/1/0") == 1001
+            assert ids(lw.client, 1) == [1] and lw.client.get("/1/1/0") == 1001
     # wrong values leave it alone
     lw, link, out = ready()
     lw.register()
@@ -402,7 +402,7 @@ def test_two_servers():
     other = link.peer("other")
     lw.register()
     link.until("REGISTRATION_COMPLETE")
-    assert 2 not in lw.client.tree.inst
+    assert ids(lw.client, 2) is None
     assert (
         lw.config(lw.Security, [2, 1000, "coap://other", 0, 3]) == -1
     )  # an SSID names one server
@@ -415,7 +415,7 @@ def test_two_servers():
     assert lw.update(1000) == 0 and lw.update(1001) == 0
     access = lw.client.access
     if access:
-        assert lw.client.tree.inst[2] == {} and b"</2>" in other.requests[-1].payload
+        assert ids(lw.client, 2) == [] and b"</2>" in other.requests[-1].payload
     n = len(other.heard)
     assert lw.config(lw.Security, [1]) == 0
     assert lw.stat() == 2 and not link.server.open and other.open
@@ -510,20 +510,20 @@ def test_register_after_a_bootstrap():
     link.until("BOOTSTRAP_REG_COMPLETE")
     b.put("/0/1", tlv(0, U.encode()) + tlv(1, b"\0") + tlv(2, b"\3") + tlv(10, b"\x65"), TLV)
     # half of an account: what is missing is the bootstrap server's to write
-    assert lw.register() == 0 and not lw.client.tree.inst[1]
+    assert lw.register() == 0 and not ids(lw.client, 1)
     b.put("/1/0", tlv(0, b"\x65") + tlv(1, b"\x3c") + tlv(6, b"\0") + tlv(7, b"U"), TLV)
     assert b.post("/bs").code == 0x44
     link.until("REGISTRATION_COMPLETE")
     lw.unregister()
     link.run(1)
-    before = {i: dict(d) for i, d in lw.client.tree.inst[1].items()}
+    before = stored(lw.client, 1)
     assert lw.register() == 0
     link.until("REGISTRATION_COMPLETE")
-    assert lw.client.tree.inst[1] == before and list(before) == [0]
+    assert stored(lw.client, 1) == before and list(before) == [0]
     assert "lt=60" in link.server.requests[-1].query()
     # its settings are those of the account with this number, wherever they are
     assert lw.config(lw.Server, [1, 120, 2, 60, 86400, 1, "U"]) == 0
-    assert list(lw.client.tree.inst[1]) == [0] and lw.client.get("/1/0/0") == 101
+    assert ids(lw.client, 1) == [0] and lw.client.get("/1/0/0") == 101
     link.run(1)
     assert link.server.requests[-1].query() == ["lt=120"]
 
@@ -553,7 +553,7 @@ def test_what_a_server_writes():
     # refused: nothing to tell
     del out[:]
     assert s.put("/1/1/1", b"never").code == 0x80 and out == []
-    if 11 not in lw.client.tree.inst:
+    if ids(lw.client, 11) is None:
         raise Skip("object 11 is not in this image")
     assert b"</11>" in s.requests[0].payload, s.requests[0].payload
     # a server makes the instance, and hears what it is given
@@ -605,6 +605,7 @@ def test_a_callback_that_raises():
     lw.update(1000)
     link.run(1)
     assert len(calls) == 4 and link.server.get("/3/0/0", 0).code == 0x45
+    assert printed() == [SystemExit, KeyboardInterrupt, RuntimeError, SystemExit]
 
 
 def test_reset():
@@ -717,6 +718,7 @@ def test_the_thread_and_exceptions():
     wait(3, True)
     lw.client.stop(True)
     wait(3, False)
+    assert printed() == [ValueError]
 
 
 def test_the_face_of_the_package():
@@ -749,7 +751,7 @@ def test_a_bootstrap_beside_settings_that_wait_for_it():
         )
         assert b.post("/bs").code == 0x44, place
         link.until("REGISTRATION_COMPLETE")
-        assert list(lw.client.tree.inst[1]) == [place] and lw.stat() == 2
+        assert ids(lw.client, 1) == [place] and lw.stat() == 2
         assert "lt=60" in link.server.requests[0].query()
 
 
@@ -761,7 +763,7 @@ def test_an_account_that_is_cleared_leaves_its_settings_free():
     assert lw.config(lw.Security, [1]) == 0 and lw.client.get("/1/1/0") == 0
     assert lw.config(lw.Security, [1, 77, U, 0, 3]) == 0 and lw.register() == 0
     link.until("REGISTRATION_COMPLETE")
-    assert lw.client.get("/1/1/0") == 77 and list(lw.client.tree.inst[1]) == [1]
+    assert lw.client.get("/1/1/0") == 77 and ids(lw.client, 1) == [1]
     assert "lt=600" in link.server.requests[-1].query()
 
 

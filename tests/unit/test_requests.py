@@ -50,10 +50,7 @@ def client(**options):
 
 
 def state(link):
-    inst = link.client.tree.inst
-    return sorted(
-        [(o, i, r, repr(inst[o][i][r])) for o in inst for i in inst[o] for r in inst[o][i] if o]
-    )
+    return everything(link.client, (0,))
 
 
 def unhex(s):
@@ -162,7 +159,7 @@ def test_refused():
 
 def test_object_0_is_unauthorized():
     link, s = client()
-    before = repr(link.client.tree.inst[0])
+    before = repr(stored(link.client, 0))
     for path in ("/0", "/0/0", "/0/0/0", "/0/0/5", "/0/0/99", "/0/7", "/0/0/0/0"):
         for m in (
             s.get(path),
@@ -177,7 +174,7 @@ def test_object_0_is_unauthorized():
             s.attributes(path, "pmin=5"),
         ):
             assert m.code == _UNAUTHORIZED, (path, m)
-    assert repr(link.client.tree.inst[0]) == before and link.client.observations() == []
+    assert repr(stored(link.client, 0)) == before and link.client.observations() == []
 
 
 def test_read():
@@ -313,6 +310,7 @@ def test_write_functions():
         c.validate("/1000/0/2", f)
         assert s.put("/1000/0/2", b"8").code == code
         assert c.get("/1000/0/2") == (8 if code == _CHANGED else 6)
+    assert printed() == [RuntimeError] * 2
     # a function for a whole object gets the path of the resource
     c.on_write("/1000", lambda path, v: calls.append(path))
     assert s.put("/1000/1/1", b"x").code == _CHANGED and calls[-1] == "/1000/1/1"
@@ -345,6 +343,7 @@ def test_read_functions():
     c.on_read("/1000/0/300", lambda p, v: "made")  # where there is no value
     assert s.get("/1000/0/300", 0).payload == b"made"
     assert link.client.stat() == 2
+    assert printed() == [RuntimeError] * 2 + [ValueError] * 2
 
 
 def test_execute():
@@ -402,7 +401,7 @@ def test_execute_functions():
     ):
         c.on_exec("/1000/0/40", f)
         assert s.post("/1000/0/40").code in code
-    assert c.stat() == 2
+    assert c.stat() == 2 and printed() == [RuntimeError]
 
 
 def test_create():
@@ -438,16 +437,16 @@ def test_create_functions():
     c.on_create("/1000", lambda path, v: 0xA0)
     before = state(link)
     assert s.post("/1000", unhex("0306 c10141"), TLV).code == 0xA0
-    assert state(link) == before and 6 not in c.tree.inst[1000]
+    assert state(link) == before and 6 not in ids(c, 1000)
     c.on_create("/1000", None)
     c.validate("/1000", lambda path, v: False)
-    assert s.post("/1000", unhex("0306 c10141"), TLV).code == _BAD and 6 not in c.tree.inst[1000]
+    assert s.post("/1000", unhex("0306 c10141"), TLV).code == _BAD and 6 not in ids(c, 1000)
 
 
 def test_instances_are_bounded():
     link, s = client(max_instances=5)
     codes = [s.post("/1000", b"", TLV).code for k in range(6)]
-    assert codes[:3] == [_CREATED] * 3 and len(link.client.tree.inst[1000]) == 5
+    assert codes[:3] == [_CREATED] * 3 and len(ids(link.client, 1000)) == 5
     assert min(codes[3:]) >= 0x80
 
 

@@ -333,6 +333,7 @@ def test_hooks_that_raise():
     link.client.start()
     link.run(1)
     assert link.names() == ["CONNECT_FAILURE", "REGISTRATION_FAILURE"] and link.client.stat() == 1
+    assert printed() == [RuntimeError]
     link.client.transport = real
     link.until("REGISTRATION_COMPLETE")
     try:
@@ -347,6 +348,7 @@ def test_hooks_that_raise():
     link.client.delete("/0/0")
     link.run(100)
     assert link.names()[-2:] == ["CONNECT_FAILURE", "REGISTRATION_FAILURE"]
+    assert printed() == [KeyError]
     # what was opened is closed
     for key in (b"", b"1234"):
         link = Link(uri="coaps://server", start=False, key=key, load_credentials=broken)
@@ -356,6 +358,7 @@ def test_hooks_that_raise():
         link.run(100)
         assert link.opened == 2 and not link.server.open and not link.server.heard
         assert link.names() == ["CONNECT_FAILURE", "REGISTRATION_FAILURE"] * 2
+        assert printed() == [RuntimeError if key else TypeError] * 2
 
 
 def test_an_image_without_resume():
@@ -728,3 +731,4 @@ def test_a_secure_address_without_security():
     link.client.start()
     link.run(2)
     assert not link.server.heard and "CONNECT_FAILURE" in link.names()
+    assert printed() == [ValueError]

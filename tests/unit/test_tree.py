@@ -1,7 +1,7 @@
 # The data tree: paths, tables, values, changes, hooks
 # SPDX-License-Identifier: MIT
 from codec import *
-from link import raises, refused
+from link import printed, raises, refused
 from lwm2m.model import TABLE
 from lwm2m.model_ipso import TABLE as IPSO
 from lwm2m.model_standard import TABLE as STANDARD
@@ -128,6 +128,7 @@ def test_hooks():
     assert refused(t.read, 1000, 1, 2) == 0
     # a wrong type from the application is its failure, not a crash
     assert refused(t.read, 1000, 0, 3) == 0xA0
+    assert printed() == [ZeroDivisionError, ValueError]
 
 
 def test_native():
