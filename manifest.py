@@ -85,7 +85,7 @@ PROFILES = {
 # Files of one platform: an image needs those of its own. A board with a frozen module `lwm2m_port` needs none.
 PORTS = {
     "generic": ("port/generic.py",),
-    "quectel": ("port/generic.py", "port/quecpython.py", "port/cellular.py"),
+    "quectel": ("port/generic.py", "port/quecpython.py", "port/cellular.py", "port/utf8.py"),
     "own": (),
 }
 

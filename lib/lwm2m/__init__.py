@@ -1,6 +1,15 @@
 # LwM2M client: `lwm2m()` is QuecPython's object, `Client` the whole client; each is loaded when asked for
 # SPDX-License-Identifier: MIT
-import sys
+from .port import sys
+
+# What a file is best known for.
+_PARTS = {
+    "Client": "client",
+    "CoapError": "tree",
+    "LATER": "tree",
+    "Lwm2m": "quectel",
+    "lwm2m": "quectel",
+}
 
 
 class Face:
@@ -16,13 +25,27 @@ class Face:
     def __getattr__(self, name):
         if name[:1] == "_":
             raise AttributeError(name)
+        # a part of the package, such as aio or presets, or what one is best known for
+        part = _PARTS.get(name, name)
         try:
-            # a part of the package, such as aio or presets, or what such a part is best known for
-            x = {"Client": "client", "CoapError": "tree", "LATER": "tree", "lwm2m": "quectel"}
-            x = __import__(x.get(name, name), globals(), None, ("x",), 1)
-            return getattr(x, name, x)
-        except ImportError:
-            return getattr(self.lwm2m(), name)
+            part = __import__(part, globals(), None, ("x",), 1)
+        except ImportError as error:
+            if name in _PARTS:
+                if self.absent(error, part):
+                    raise ImportError("no lwm2m/%s.py in this image" % part)
+                raise
+            if hasattr(self.Lwm2m, name):
+                return getattr(self.lwm2m(), name)
+            if self.absent(error, part):
+                raise AttributeError(
+                    "lwm2m has no %s: neither a name nor a file of this image" % name
+                )
+            raise
+        return getattr(part, name, part)
+
+    def absent(self, error, part):
+        """Is it the file itself that an ImportError is about, or one that it imports?"""
+        return ".%s'" % part in str(error)
 
 
 face = sys.modules[__name__] = Face()

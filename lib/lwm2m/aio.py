@@ -1,9 +1,8 @@
 # The client as an asyncio task: asyncio.create_task(run(client))
 # SPDX-License-Identifier: MIT
-try:
-    from uasyncio import sleep_ms
-except ImportError:
-    from asyncio import sleep_ms
+from .port import module
+
+sleep_ms = module("asyncio").sleep_ms
 
 
 async def run(client, longest=100):

@@ -1,11 +1,9 @@
 # The client: what an application holds, and the accounts that its sessions come from
 # SPDX-License-Identifier: MIT
-from sys import print_exception
-
 from .coap import CoapError, Endpoint, Packet, Writer
 from .formats import find
 from .observe import changed
-from .port import identity, open_udp, ready, ticks_add, ticks_diff, ticks_ms
+from .port import identity, open_udp, ready, sys, ticks_add, ticks_diff, ticks_ms
 from .session import ON, Session, address
 from .tree import Tree, canonical, join, native, split
 
@@ -304,7 +302,7 @@ class Client:
             try:
                 f(n, ssid)
             except Exception as e:
-                print_exception(e)
+                sys.print_exception(e)
 
     # life
 

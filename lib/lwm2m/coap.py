@@ -1,8 +1,6 @@
 # CoAP toward one peer: messages, reliability, tokens, duplicates, blocks (RFC 7252; RFC 7959)
 # SPDX-License-Identifier: MIT
-import sys
-
-from .port import ticks_add, ticks_diff, urandom
+from .port import struct, sys, ticks_add, ticks_diff, urandom
 
 _CON = const(0)
 _NON = const(1)
@@ -59,7 +57,7 @@ class Writer:
         b[p + 2] = mid >> 8
         b[p + 3] = mid & 255
         self.pos = p + 4 + n
-        b[p + 4 : self.pos] = token
+        struct.pack_into("8s", b, p + 4, token)
         self.last = 0
 
     def opt(self, num, v):
@@ -91,7 +89,13 @@ class Writer:
                 b[n] = v & 255
                 v >>= 8
         else:
-            b[p:n] = v
+            self.copy(p, v)
+
+    def copy(self, p, d):
+        """Put bytes at p: not by an assignment to a slice, which QuecPython does not have. Zeros may follow them."""
+        n = len(d)
+        b = self.buf
+        struct.pack_into("16s" if n < 17 and p + 16 <= len(b) else "%ds" % n, b, p, d)
 
     def body(self, lo, size):
         """Begin the payload: of all that is put, `size` bytes from offset `lo` on are kept."""
@@ -111,7 +115,7 @@ class Writer:
         if lo < hi:
             if hi - lo < b - a:
                 d = memoryview(d)[lo - a : hi - a]
-            self.buf[self.base + lo : self.base + hi] = d
+            self.copy(self.base + lo, d)
 
     def byte(self, v):
         a = self.at
@@ -288,8 +292,8 @@ class Endpoint:
 
     def again(self, data):
         w = self.w
-        w.pos = p = w.head + len(data)
-        w.buf[w.head : p] = data
+        w.pos = w.head + len(data)
+        w.copy(w.head, data)
         self.flush()
 
     def confirm(self, now, token, done, req=None):

@@ -1,9 +1,7 @@
 # QuecPython's `lwm2m` object: a translation of its calls and of the client's events, and nothing else
 # SPDX-License-Identifier: MIT
-import sys
-
 from .client import Client, address
-from .port import binascii
+from .port import binascii, module, sys
 
 # states, as in session.py
 _ON = const(2)
@@ -207,7 +205,8 @@ class Lwm2m:
         return 0
 
     def register(self):
-        """Begin to register (or bootstrap) in the background; -1 where no server is configured."""
+        """Begin to register (or bootstrap) in the background; -1 where no server is configured. Where there are no
+        threads, poll() or run() has to be called."""
         c = self.client
         with c:
             start = True
@@ -224,12 +223,12 @@ class Lwm2m:
                 if start:
                     self.begin(c)
                 if not self.running:
-                    import _thread
+                    from .port import start_thread
 
-                    if sys.platform != "linux":
-                        _thread.stack_size(8192)
-                    _thread.start_new_thread(self.run, ())
+                    start_thread(self.work)
                     self.running = True
+            except ImportError:
+                pass  # no threads: poll() or run() does it
             except (ValueError, OSError):
                 return -1
         return 0
@@ -262,7 +261,17 @@ class Lwm2m:
         c.start()
         self.fresh = 0
 
+    def poll(self):
+        """Where there are no threads: do what is due; the ms until more is, or -1. Call it again and again."""
+        return self.client.poll()
+
     def run(self):
+        """Where there are no threads: go on until there is nothing more to do, as after unregister()."""
+        if not self.running:
+            self.work()
+
+    def work(self):
+        # the thread of register(), or run()
         try:
             while True:
                 c = self.client
@@ -270,9 +279,7 @@ class Lwm2m:
                     c.run()
                 except Exception as e:
                     sys.print_exception(e)
-                    from utime import sleep
-
-                    sleep(1)
+                    module("time").sleep(1)
                 with c:
                     if c is self.client and not (c.active() or c.todo):
                         # while register() has to wait: it sees either this, or a thread that goes on

@@ -1,13 +1,13 @@
 # A registration that outlives a deep sleep, beside its DTLS session: where it is, until when, who observes what
 # SPDX-License-Identifier: MIT
-try:
-    from ujson import dumps, loads
-except ImportError:
-    from json import dumps, loads
+from .port import binascii, module, time
 
-from .port import binascii, time
+json = module("json")
 
 _FORM = const(1)  # another one where what is saved has another form, or observe.py's entries have
+
+# Behind what is saved: MicroPython up to 1.22 takes JSON that is cut for whole.
+_END = b"\n"
 
 # in an observation
 _TOKEN = const(0)
@@ -47,29 +47,32 @@ def keep(s):
         s.tls.keep()
         # all times are of the clock on the wall
         t = time() - s.client.sec
-        b = dumps(
-            [
-                _FORM,
-                t + s.expires,
-                s.lifetime(),
-                s.level,
-                objects(s),
-                texts(s.location),
-                s.attributes,
-                # the attributes in force, the last, follow from the others
-                [[text(e[_TOKEN])] + shifted(e, t)[1:-1] for e in s.observed],
+        b = (
+            json.dumps(
                 [
-                    (
-                        text(g.token),
-                        texts(g.query),
-                        g.paths,
-                        shifted(g.observed[0], t)[_CT : _SEC + 1],
-                    )
-                    for g in s.groups
-                    if g.observed
-                ],
-            ]
-        ).encode()
+                    _FORM,
+                    t + s.expires,
+                    s.lifetime(),
+                    s.level,
+                    objects(s),
+                    texts(s.location),
+                    s.attributes,
+                    # the attributes in force, the last, follow from the others
+                    [[text(e[_TOKEN])] + shifted(e, t)[1:-1] for e in s.observed],
+                    [
+                        (
+                            text(g.token),
+                            texts(g.query),
+                            g.paths,
+                            shifted(g.observed[0], t)[_CT : _SEC + 1],
+                        )
+                        for g in s.groups
+                        if g.observed
+                    ],
+                ]
+            ).encode()
+            + _END
+        )
     s.client.save("reg%d" % s.ssid, b)
 
 
@@ -78,7 +81,9 @@ def wake(s, now):
     c = s.client
     b = c.load("reg%d" % s.ssid)
     try:
-        form, end, life, level, links, location, attributes, observed, groups = loads(b)
+        if b[-1:] != _END:
+            raise ValueError
+        form, end, life, level, links, location, attributes, observed, groups = json.loads(b)
     except (ValueError, TypeError):
         return
     t = c.sec - time()

@@ -1,10 +1,9 @@
 # Send (Core 1.1.1 6.4.6): values that go to the servers without being asked for
 # SPDX-License-Identifier: MIT
-import sys
-
 from .coap import CoapError
 from .formats import find
 from .formats.senml import walk
+from .port import sys
 from .session import ON
 from .tree import split
 

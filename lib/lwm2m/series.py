@@ -1,11 +1,8 @@
 # Time series: what is set is kept with its time, until a notification or Send has brought it to a server
 # SPDX-License-Identifier: MIT
-try:
-    from uarray import array
-except ImportError:
-    from array import array
+from .port import module, time
 
-from .port import time
+array = module("array").array
 
 # a ring: entry number n is at n % size, from _END - _COUNT to _END - 1
 _TIMES = const(0)

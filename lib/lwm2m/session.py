@@ -1,11 +1,9 @@
 # One server: connect, register, update, de-register, and what to do when that fails (Core 1.1.1 6.2)
 # SPDX-License-Identifier: MIT
-from sys import print_exception
-
 from . import observe
 from .coap import CoapError, Endpoint
 from .formats import find
-from .port import ticks_diff
+from .port import sys, ticks_diff
 from .requests import serve
 
 # states: up to 4 what QuecPython's stat() tells, above it all is 1 there
@@ -212,7 +210,7 @@ class Session:
         except Exception as e:
             # no such security mode, no credentials, whatever a hook of the application raises
             if not isinstance(e, OSError):
-                print_exception(e)
+                sys.print_exception(e)
             self.emit(17)
             return self.fail(4)
         self.ep = Endpoint(self.sock, c.w, c.p, self)

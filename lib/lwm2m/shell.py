@@ -1,15 +1,11 @@
 # The shell: Zephyr's lwm2m commands at the REPL, on standard input, or in an application
 # SPDX-License-Identifier: MIT
-import sys
-
-try:
-    import uselect as select
-except ImportError:
-    import select
-
 from .client import Client
-from .port import binascii, ready, struct
+from .formats.text import decimal
+from .port import binascii, module, ready, struct, sys
 from .tree import CoapError, join, split
+
+select = module("select")
 
 # types, as in tree.py
 _FLOAT = const(3)
@@ -93,7 +89,7 @@ def text(t, v, option=None):
         return "OPAQUE(%d)" % len(v)
     if isinstance(v, bool):
         v = int(v)
-    v = str(v) if isinstance(v, (int, float)) else str(v, "utf8")
+    v = decimal(v) if isinstance(v, (int, float)) else str(v, "utf8")
     # what a server wrote must not look like a line of the shell
     for n in range(-1, 32):
         v = v.replace(chr(n & 127), "\\x%02x" % (n & 127))
@@ -378,14 +374,13 @@ def sh(line=None):
     _the[0].obey(line)
     if _the[0].client.active() and len(_the) == 1:
         # the client goes on by itself while the REPL waits
+        _the.append(background)
         try:
-            import _thread
+            from .port import start_thread
 
-            if sys.platform != "linux":
-                _thread.stack_size(8192)
-            _the.append(_thread.start_new_thread(background, ()))
+            start_thread(background)
         except ImportError:
-            pass
+            _the.pop()
 
 
 def background():

@@ -1,9 +1,8 @@
 # The data tree: object tables, instances, values, and the application's functions behind them
 # SPDX-License-Identifier: MIT
-import sys
-
 from .coap import CoapError
 from .model import TABLE
+from .port import sys
 
 # access, the third byte of a table's row
 _R = const(1)
@@ -31,6 +30,18 @@ _DELETE = const(5)
 _VALIDATE = const(6)
 _STREAM = const(7)
 _CHANGED = const(8)
+
+try:
+    str(b"\xff", "utf8")
+    # text is bytes in this build, and any bytes are taken for it
+    from .port.utf8 import utf8
+except ValueError:
+
+    def utf8(v):
+        """The bytes `v` where they are UTF-8, else ValueError."""
+        str(v, "utf8")
+        return v
+
 
 LATER = object()  # what a function of the application returns that answers later
 
@@ -84,11 +95,9 @@ def canonical(kind, v):
         if 0 <= v >> 16 < 65536:
             return v
     elif isinstance(v, str):
-        return v.encode()
+        return utf8(v.encode())
     elif isinstance(v, (bytes, bytearray, memoryview)):
-        if t != _OPAQUE:
-            str(v, "utf8")
-        return v
+        return v if t == _OPAQUE else utf8(v)
     raise ValueError("wrong type")
 
 

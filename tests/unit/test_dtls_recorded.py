@@ -1,7 +1,7 @@
 # Conversations recorded with other implementations, byte for byte: handshake, Connection ID, records, close
 # SPDX-License-Identifier: MIT
 from binascii import hexlify, unhexlify
-from lwm2m.dtls.record import Secure
+from dtls_server import Secure
 
 # Key 00 01 .. 0f, identity "device", and "random" bytes 00 01 02 .. on the client's side.
 # ">" was sent by the client, "<" by the server.

@@ -361,38 +361,6 @@ def test_hooks_that_raise():
         assert printed() == [RuntimeError if key else TypeError] * 2
 
 
-def test_an_image_without_resume():
-    try:
-        from lwm2m import secure
-    except ImportError:
-        raise Skip("no security here")
-    import sys
-
-    name = "lwm2m.resume"
-    there = sys.modules.pop(name, None)
-    sys.modules[name] = Link  # it has none of what is imported from there
-    try:
-        link = Link(lifetime=300)
-        s = link.client.sessions[0]
-
-        class Opened:
-            resumed = sid = b"1"
-
-        channel = Opened()
-        channel.s = s
-        channel.tls = channel
-        link.client.save = link.client.load = lambda *a: None
-        secure.Channel.save(channel)
-        # a session that lives on in this process has its registration
-        assert secure.Channel.known(channel, link.ticks())
-        s.location = ()
-        assert not secure.Channel.known(channel, link.ticks())
-    finally:
-        del sys.modules[name]
-        if there:
-            sys.modules[name] = there
-
-
 def test_a_location_that_is_too_long():
     # it can't be told in an update: the client registers again, and goes on
     for loc in ([b"x" * 250] * 3, [b"x" * 300]):

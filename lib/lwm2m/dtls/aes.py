@@ -1,5 +1,7 @@
 # AES-128 (FIPS 197) where the platform has no cryptolib: ECB and CBC with cryptolib's interface
 # SPDX-License-Identifier: MIT
+from ..port import struct
+
 _SBOX = (
     b"\x63\x7c\x77\x7b\xf2\x6b\x6f\xc5\x30\x01\x67\x2b\xfe\xd7\xab\x76\xca\x82\xc9\x7d\xfa\x59\x47\xf0"
     b"\xad\xd4\xa2\xaf\x9c\xa4\x72\xc0\xb7\xfd\x93\x26\x36\x3f\xf7\xcc\x34\xa5\xe5\xf1\x71\xd8\x31\x15"
@@ -114,7 +116,7 @@ class aes:
         """Encipher whole blocks into `dst` (`src` itself may be given), or into new bytes."""
         n = len(src)
         d = self.room(src, dst)
-        d[:n] = src
+        struct.pack_into("%ds" % n, d, 0, src)
         j = 0
         x = self.iv or bytes(16)
         for o in range(0, n, 16):
@@ -131,7 +133,7 @@ class aes:
         d = self.room(src, dst)
         for o in range(0, len(src), 16):
             x = bytes(src[o : o + 16])
-            d[o : o + 16] = decipher(x, self.k)
+            struct.pack_into("16s", d, o, decipher(x, self.k))
             if self.iv:
                 for i in range(16):
                     d[o + i] ^= self.iv[i]

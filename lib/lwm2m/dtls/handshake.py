@@ -1,14 +1,11 @@
 # DTLS 1.2 handshake of a client with a pre-shared key: flights, reassembly, key derivation (TLS 1.2 PRF)
 # SPDX-License-Identifier: MIT
-from ..port import ticks_add, ticks_diff
+from ..port import module, struct, ticks_add, ticks_diff
 
 try:
-    from hashlib import sha256
-except ImportError:
-    try:
-        from uhashlib import sha256
-    except ImportError:
-        from .sha256 import sha256
+    sha256 = module("hashlib").sha256
+except (ImportError, AttributeError):
+    from .sha256 import sha256
 
 _CBC = const(0xAE)
 _LONGEST = const(512)  # bytes of a message of the server's
@@ -234,10 +231,10 @@ class Handshake:
                 p = self.seen.get(k)
                 if not p or p[0] != m[0] or len(p[1]) != n + 12:
                     b = bytearray(n + 12)
-                    b[:6] = m[:6]
-                    b[9:12] = m[1:4]
+                    struct.pack_into("6s", b, 0, m)
+                    struct.pack_into("3s", b, 9, m[1:4])
                     p = self.seen[k] = [m[0], b, 0]
-                p[1][12 + i : i + e] = m[12:e]
+                struct.pack_into("%ds" % (e - 12), p[1], 12 + i, m[12:e])
                 p[2] |= (1 << e - 12) - 1 << i
             m = m[e:]
         c = self.c

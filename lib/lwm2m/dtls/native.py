@@ -1,9 +1,8 @@
 # Secure channels by MicroPython's own tls (mbedTLS): certificates, and pre-shared keys with GCM or CBC
 # SPDX-License-Identifier: MIT
-import io
 import tls
-from binascii import a2b_base64
-from ..port import ticks_add, ticks_diff
+
+from ..port import binascii, module, struct, ticks_add, ticks_diff
 
 # MicroPython knows suites by name only.
 _SUITES = (
@@ -29,10 +28,10 @@ def der(b):
     j = b.find(b"-----END ", i)
     if i < 5 or j < 0:
         raise ValueError("PEM")
-    return a2b_base64(b[i:j])
+    return binascii.a2b_base64(b[i:j])
 
 
-class Bio(io.IOBase):
+class Bio(module("io").IOBase):
     """What tls takes for a socket: one datagram in, datagrams out."""
 
     def __init__(self, lower):
@@ -45,7 +44,7 @@ class Bio(io.IOBase):
             return None
         self.data = None
         n = min(len(d), len(b))
-        b[:n] = d[:n]
+        struct.pack_into("%ds" % n, b, 0, d)
         return n
 
     def write(self, b):

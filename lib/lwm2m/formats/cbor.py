@@ -13,6 +13,8 @@ _OBJLNK = const(7)
 
 _DEPTH = const(4)  # of tags, arrays and maps in a value
 _EPOCH = const(0xC1)  # tag 1
+# A float below is the number that was sent: beyond, single precision may have rounded it.
+_WHOLE = 1e18 if 16e8 + 0.5 > 16e8 else 1 << 24
 
 
 def head(w, c, n):
@@ -27,6 +29,21 @@ def head(w, c, n):
     else:
         # to shift a long integer would allocate for each of its bytes
         w.put(n.to_bytes(1 << k, "big"))
+
+
+def double(v):
+    """The number that 8 bytes are (IEEE 754): an integer if it is whole, which single precision could not hold."""
+    n = int.from_bytes(v, "big")
+    shift = 1075 - (n >> 52 & 2047)
+    if -12 < shift < 53:
+        m = n & (1 << 52) - 1 | 1 << 52
+        if shift <= 0:
+            m <<= -shift
+            shift = 0
+        if not m & (1 << shift) - 1:
+            m >>= shift
+            return -m if n >> 63 else m
+    return struct.unpack(">d", v)[0]
 
 
 def value(w, t, v):
@@ -62,7 +79,7 @@ def typed(kind, v):
         or isinstance(v, (list, dict))
     ):
         raise ValueError
-    if isinstance(v, float) and t != _FLOAT and abs(v) < 1e18 and v == int(v):
+    if isinstance(v, float) and t != _FLOAT and abs(v) < _WHOLE and v == int(v):
         v = int(v)
     return canonical(kind, v)
 
@@ -118,8 +135,10 @@ class Reader:
                 if c == 31:
                     raise ValueError  # infinite, or NaN
                 return -v if n >> 15 else v
-            if c == 0xFA or c == 0xFB:
-                return struct.unpack(">f" if c == 0xFA else ">d", d[p - (4 << c - 0xFA) : p])[0]
+            if c == 0xFA:
+                return struct.unpack(">f", d[p - 4 : p])[0]
+            if c == 0xFB:
+                return double(d[p - 8 : p])
             return (False, True, None)[c ^ 0xF4]
         if n >= 0:
             if m < 2:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 from ..tree import join
 from .senml import digits, inside, record, walk
-from .senml_json import loads, objects, opaque, value
+from .senml_json import json, objects, opaque, value
 
 
 def put(x, o, i, r, ri, t, v, at):
@@ -39,7 +39,9 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
         a += 1
     # the base name may stand behind the array
     b = objects(d, a, len)
-    base[0] = dict(loads(str(d[:a], "utf8") + "0" + str(d[b:], "utf8"))).get("bn", "")
+    # In a list, as MicroPython up to 1.22 takes text for whole that is cut: then the 0 is not the second of it.
+    around, _ = json.loads("[" + str(d[:a], "utf8") + "0" + str(d[b:], "utf8") + ",0]")
+    base[0] = dict(around).get("bn", "")
 
     def take(x):
         record(x, ("", "bn", "", "n", "v", "sv", "bv", "ov"), base, tree, emit, opaque)

@@ -1,13 +1,10 @@
 # SenML JSON (RFC 8428 5; Core 1.1.1 7.4.4): 110
 # SPDX-License-Identifier: MIT
-try:
-    from ujson import dumps, loads
-except ImportError:
-    from json import dumps, loads
-
-from ..port import binascii
+from ..port import binascii, module
 from .senml import digits, inside, record, walk
-from .text import base64
+from .text import base64, decimal
+
+json = module("json")
 
 # types, as in tree.py
 _STRING = const(1)
@@ -30,9 +27,9 @@ def value(w, t, v, url=True):
     if t == _OBJLNK:
         v = '"%d:%d"' % (v >> 16, v & 65535)
     elif t in (_STRING, _CORELNK, _BOOLEAN):
-        v = dumps(v if t == _BOOLEAN else str(v, "utf8"))
+        v = json.dumps(v if t == _BOOLEAN else str(v, "utf8"))
     else:
-        v = str(v)
+        v = decimal(v)
     w.put(v.encode())
 
 
@@ -43,7 +40,7 @@ def opaque(v):
 
 def objects(d, p, f):
     """Call f(dict) for each object in the array that begins at d[p]; the place behind it."""
-    depth = quoted = 0
+    depth = quoted = 0  # of braces and brackets
     while d[p] in b" \t\r\n":
         p += 1
     if d[p] != 91:
@@ -56,14 +53,14 @@ def objects(d, p, f):
                 p += 1
             elif c == 34:
                 quoted = 0
-        elif c == 123:
+        elif c == 123 or c == 91 and depth:
             if not depth:
                 a = p
             depth += 1
-        elif c == 125:
+        elif c == 125 or c == 93 and depth:
             depth -= 1
             if not depth:
-                f(loads(str(d[a : p + 1], "utf8")))
+                f(json.loads(str(d[a : p + 1], "utf8")))
         elif depth:
             quoted = c == 34
         elif c == 93:
@@ -86,7 +83,7 @@ def put(x, o, i, r, ri, t, v, at):
         digits(w, ri)
     w.put(b'","')
     if at:
-        w.put(b't":%s,"' % str(at).encode())
+        w.put(b't":%s,"' % decimal(at).encode())
     w.put((b"vs", b"v", b"v", b"vb", b"vd", b"v", b"vlo", b"v", b"vs")[t - 1])
     w.put(b'":')
     value(w, t, v)

@@ -12,6 +12,9 @@ _OPAQUE = const(5)
 _OBJLNK = const(7)
 _CORELNK = const(9)
 
+# what text of a float needs at least, and at most: of double precision, or of single
+_DIGITS = (15, 16, 17) if 16e8 + 0.5 > 16e8 else (6, 7, 8, 9)
+
 
 def single(tree, o, i, r, ri):
     """The one value at a path, for formats that hold no more: 4.06 where there are several."""
@@ -21,6 +24,19 @@ def single(tree, o, i, r, ri):
     if isinstance(v, dict):
         raise CoapError(0x86)
     return v
+
+
+def decimal(v):
+    """An integer as text, or a float as the shortest that float() turns back into it: str() gives 48.50000000000001
+    for 48.5 up to MicroPython 1.19."""
+    if isinstance(v, float):
+        for digits in _DIGITS:
+            text = "%.*g" % (digits, v)
+            if float(text) == v:
+                break
+        # whole, and still a float
+        return text + ".0" if text.strip("-0123456789") == "" else text
+    return str(v)
 
 
 def base64(v):
@@ -40,7 +56,7 @@ def encode(w, tree, o, i, r, ri):
     elif t == _OBJLNK:
         v = b"%d:%d" % (v >> 16, v & 65535)
     elif t != _STRING and t != _CORELNK:
-        v = str(int(v) if t == _BOOLEAN else v).encode()
+        v = decimal(int(v) if t == _BOOLEAN else v).encode()
     w.put(v)
 
 

@@ -1,9 +1,8 @@
 # Object 3, Device (Core 1.1.1 E.4): what the platform knows of itself, the clock, errors, reboot
 # SPDX-License-Identifier: MIT
 import gc
-import sys
 
-from ..port import restart, time
+from ..port import restart, sys, time
 
 # kinds of functions, as in tree.py
 _EXEC = const(3)
