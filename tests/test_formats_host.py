@@ -30,7 +30,7 @@ sys.path[:0] = %r
 from binascii import hexlify, unhexlify
 from codec import decode, encode, give, tree, OPAQUE
 from lwm2m.formats import find
-from lwm2m.tree import native
+from lwm2m.model.tree import native
 
 def value(r, v):
     return unhexlify(v) if r %% 10 == OPAQUE else tuple(v) if r %% 10 == 7 else v

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEVICE = """
 import gc, sys
 from lwm2m.client import Client
-from lwm2m.model_ipso import TABLE
+from lwm2m.model.tables.ipso import TABLE
 from lwm2m.port import ready
 
 failures = 0

@@ -5,8 +5,8 @@ from .port import sys
 # What a file is best known for.
 _PARTS = {
     "Client": "client",
-    "CoapError": "tree",
-    "LATER": "tree",
+    "CoapError": "coap.numbers",
+    "LATER": "model.tree",
     "Lwm2m": "quectel",
     "lwm2m": "quectel",
 }

@@ -3,14 +3,13 @@
 from .client import Client
 from .formats.text import decimal
 from .port import binascii, module, ready, struct, sys
-from .tree import CoapError, join, split
+from .coap.numbers import CoapError
+from .model.values import format_path, parse_path
+from .model.values import FLOAT, OPAQUE, OBJLNK
 
 select = module("select")
 
 # types, as in tree.py
-_FLOAT = const(3)
-_OPAQUE = const(5)
-_OBJLNK = const(7)
 _TEXT = const(0x2A2)  # 1 << type of strings, opaque values and links
 _SECRETS = ((0, 5), (0, 8), (11, 6))  # resources that are only ever written
 
@@ -83,9 +82,9 @@ def number(s, option=None):
 
 
 def text(t, v, option=None):
-    if t == _OBJLNK:
+    if t == OBJLNK:
         return "%d:%d" % (v >> 16, v & 65535)
-    if t == _OPAQUE and not option:
+    if t == OPAQUE and not option:
         return "OPAQUE(%d)" % len(v)
     if isinstance(v, bool):
         v = int(v)
@@ -98,12 +97,12 @@ def text(t, v, option=None):
 
 def raw(t, v):
     """A value as bytes: numbers in the network's order, integers no longer than needed."""
-    if t == _FLOAT:
+    if t == FLOAT:
         return struct.pack(">d", v)
     if not isinstance(v, (int, bool)):
         return v
-    n = 4 if t == _OBJLNK else 1
-    while t != _OBJLNK and n < 8 and not -1 <= v >> 8 * n - 1 <= 0:
+    n = 4 if t == OBJLNK else 1
+    while t != OBJLNK and n < 8 and not -1 <= v >> 8 * n - 1 <= 0:
         n *= 2
     return (v & (1 << 8 * n) - 1).to_bytes(n, "big")
 
@@ -129,9 +128,9 @@ class Shell:
 
     def find(self, path):
         """Ids and row of a resource; of a multiple one, instance 0 unless the path says which."""
-        o, i, r, ri = split(path)
-        row = self.tree.row(o, r)
-        if not row or i not in self.tree.inst.get(o, ()):
+        o, i, r, ri = parse_path(path)
+        row = self.tree.definition(o, r)
+        if not row or i not in self.tree.objects.get(o, ()):
             raise KeyError if r >= 0 and i < 65535 else ValueError
         if ri > 65534 or bool(row & 0x800) != (ri >= 0):
             if ri >= 0:
@@ -147,7 +146,7 @@ class Shell:
         with self.client:
             v = self.tree.read(o, i, r)
         t = row & 15
-        if option is None and v and row & 0x800 and split(path)[3] < 0:
+        if option is None and v and row & 0x800 and parse_path(path)[3] < 0:
             return self.line(path, o, i, r, t, v)
         if ri >= 0 and v is not None:
             v = v.get(ri)
@@ -176,17 +175,17 @@ class Shell:
         elif option != "-s":
             v = number(v, option)
         elif not 1 << t & _TEXT:
-            v = number(v, "-f" if t == _FLOAT else None)
+            v = number(v, "-f" if t == FLOAT else None)
         if row & 0x400:
             return _EINVAL
-        self.client.set(join(o, i, r, ri), v)
+        self.client.set(format_path(o, i, r, ri), v)
 
     def make(self, gone, path):
         # create, or delete if `gone`
-        o, i, r, ri = split(path)
+        o, i, r, ri = parse_path(path)
         t = self.tree
         c = self.client
-        d = t.inst.get(o, ())
+        d = t.objects.get(o, ())
         if r >= 0:
             k = self.find(path)[4] & 15
             d = t.get(o, i, r) or ()
@@ -199,33 +198,33 @@ class Shell:
         elif gone or t.find(o) < 0:
             return _ENOENT
         elif r >= 0:
-            c.set(path, "0:0" if k == _OBJLNK else "" if 1 << k & _TEXT else 0)
+            c.set(path, "0:0" if k == OBJLNK else "" if 1 << k & _TEXT else 0)
         else:
             c.create(path)
             if o == 1:
-                t.inst[1][i] = {1: c.lifetime, 6: True, 7: c.binding.encode()}
+                t.objects[1][i] = {1: c.lifetime, 6: True, 7: c.binding.encode()}
 
     def line(self, path, o, i, r, t, v):
         if (o, r) in _SECRETS:
             return
         for ri in sorted(v) if isinstance(v, dict) else (-1,):
-            self.say(join(o, i, r, ri)[1:], ":", text(t, v if ri < 0 else v[ri]))
+            self.say(format_path(o, i, r, ri)[1:], ":", text(t, v if ri < 0 else v[ri]))
 
     def ls(self, path="/"):
-        o, i, r, ri = split(path)
+        o, i, r, ri = parse_path(path)
         t = self.tree
         if r >= 0:
             return self.read(path, None)
-        for p in sorted(t.inst) if o < 0 else (o,):
-            d = t.inst[p]
+        for p in sorted(t.objects) if o < 0 else (o,):
+            d = t.objects[p]
             if not d and i < 0:
                 self.say(p)
             for q in sorted(d) if i < 0 else (i,):
                 d[q]
                 # object 0 has nothing to be read
                 if not p:
-                    self.say(join(p, q)[1:])
-                t.resources(p, q, self.line, path)
+                    self.say(format_path(p, q)[1:])
+                t.each_resource(p, q, self.line, path)
 
     def do(self, name, a):
         c = self.client

@@ -136,7 +136,7 @@ def test_mip_installs_from_package_json(boot):
     for name in profiles.files("core", "generic"):
         size = (profiles.PACKAGE / name).stat().st_size
         assert disk.exec(f"print(len(disk.files['/lib/lwm2m/{name}']))") == f"{size}\n"
-    assert disk.exec("from lwm2m.coap import Packet; print(Packet)") == "<class 'Packet'>\n"
+    assert disk.exec("from lwm2m.coap.endpoint import Packet; print(Packet)") == "<class 'Packet'>\n"
 
 
 def test_romfs_is_written_by_mpremote_and_runs_in_place(boot):
@@ -150,7 +150,7 @@ def test_romfs_is_written_by_mpremote_and_runs_in_place(boot):
     out = board.exec(
         "import gc, lwm2m.client as c\n"
         "print(c.__file__)\n"
-        "from lwm2m.model import TABLE\n"
+        "from lwm2m.model.tables.core import TABLE\n"
         "import uctypes\n"
         "print(uctypes.addressof(TABLE) >> 20 == 0x210)"
     )

@@ -140,7 +140,7 @@ def test_package_json_lists_the_full_profile():
         ("@property\ndef f(self): pass", "decorators"),
         ("assert x", "assert"),
         ("try: pass\nexcept: pass", "bare except"),
-        ("from lwm2m.tree import Tree", "relative"),
+        ("from lwm2m.model.tree import Tree", "relative"),
         ("s.recv_into(b)", "datagrams"),
     ],
 )

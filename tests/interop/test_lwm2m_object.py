@@ -509,7 +509,7 @@ def hasten(lw):
     """Attempts that do not make a test wait; the object itself has no call for it."""
     lw.do("lw.client.coap.update(ack_timeout=200, max_retransmit=1)")
     for name, value in (("ack_timeout", 200), ("max_retransmit", 1)):
-        lw.do(f"setattr(lw.client.sessions[0].ep, '{name}', {value})")
+        lw.do(f"setattr(lw.client.sessions[0].coap, '{name}', {value})")
 
 
 def test_unregister_from_a_silent_server(leshan, registered):

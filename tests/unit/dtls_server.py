@@ -6,7 +6,7 @@ from link import Link, Peer, Skip
 import lwm2m_port
 
 try:
-    from lwm2m.dtls.record import Secure
+    from lwm2m.dtls.record import Connection
 except ImportError:
     raise Skip("no DTLS in this image")
 try:
@@ -327,7 +327,7 @@ class Server:
 
 def client(seed=1, **more):
     link = Wire()
-    c = Secure(
+    c = Connection(
         link,
         more.pop("identity", "device"),
         more.pop("key", KEY),

@@ -415,7 +415,7 @@ class Upload:
 
 def many_instances(**options):
     link = Link(start=False, **options)
-    link.client.objects(__import__("lwm2m.model_ipso", None, None, ("TABLE",)).TABLE)
+    link.client.objects(__import__("lwm2m.model.tables.ipso", None, None, ("TABLE",)).TABLE)
     for k in range(60):
         link.client.create("/3303/%d" % k)
     return link

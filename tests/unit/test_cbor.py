@@ -226,7 +226,7 @@ def test_values():
     for kind, v, d in VALUES:
         path = "/1000/0/%d" % kind
         give(t, path, v)
-        c = canonical(t.row(1000, kind), v)
+        c = to_stored(t.definition(1000, kind), v)
         assert encode(cbor, t, path) == d, (kind, v, encode(cbor, t, path))
         assert decode(cbor, t, path, d) == [(0, kind, -1, c)]
         give(t, "/1000/0/%d" % (10 + kind), {2: v, 70: v})

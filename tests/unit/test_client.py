@@ -6,9 +6,10 @@ import time
 import lwm2m_port
 from codec import ALL
 from link import *
-from lwm2m.client import Client, address
-from lwm2m.model_ipso import TABLE as IPSO
-from lwm2m.model_standard import TABLE as STANDARD
+from lwm2m.client import Client
+from lwm2m.session.connect import parse_uri
+from lwm2m.model.tables.ipso import TABLE as IPSO
+from lwm2m.model.tables.standard import TABLE as STANDARD
 
 
 def client(**options):
@@ -32,7 +33,7 @@ def test_addresses():
         ("coap://[::1]", (False, "::1", 5683)),
         ("coaps://[2001:db8::1]:7000", (True, "2001:db8::1", 7000)),
     ):
-        assert tuple(address(uri)) == want, (uri, address(uri))
+        assert tuple(parse_uri(uri)) == want, (uri, parse_uri(uri))
     for uri in (
         "",
         "coap://",
@@ -44,7 +45,7 @@ def test_addresses():
         "x:-1",
         "coap://x:1:2",
     ):
-        assert raises(ValueError, address, uri), uri
+        assert raises(ValueError, parse_uri, uri), uri
 
 
 def test_construction():
@@ -231,9 +232,9 @@ def test_execute():
     c.exec("1000/0/40", b"5")
     assert calls == [("/1000/0/40", b""), ("/1000/0/40", b"5")]
     # the lock is held, as it is when a server asks for it
-    c.on_exec("/1000/0/40", lambda path, args: calls.append(c.depth))
+    c.on_exec("/1000/0/40", lambda path, args: calls.append(c._depth))
     c.exec("/1000/0/40")
-    assert calls[-1] == 1 and not c.depth
+    assert calls[-1] == 1 and not c._depth
     assert raises(ValueError, c.exec, "/1000/0/1") and raises(ValueError, c.exec, "/9999/0/1")
     assert raises(KeyError, c.exec, "/1000/7/40")
     n = len(link.server.requests)

@@ -6,7 +6,7 @@ import lwm2m_port
 from codec import table
 from link import *
 from lwm2m import LATER, CoapError
-from lwm2m.model_ipso import TABLE as IPSO
+from lwm2m.model.tables.ipso import TABLE as IPSO
 
 SENML_JSON, SENML_CBOR, LWM2M_CBOR = 110, 112, 11544
 A = "/3303/0/5700"

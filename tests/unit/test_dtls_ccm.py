@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 from binascii import hexlify, unhexlify
 from lwm2m.dtls import record
-from lwm2m.dtls.handshake import prf
+from lwm2m.crypto.prf import prf
 
 
 def unhex(s):

@@ -4,8 +4,8 @@ from binascii import hexlify, unhexlify
 from link import Skip
 
 try:
-    from lwm2m.dtls import aes as own_aes
-    from lwm2m.dtls import sha256 as own_sha
+    from lwm2m.crypto import aes as own_aes
+    from lwm2m.crypto import sha256 as own_sha
 except ImportError:
     raise Skip("no AES and SHA-256 of ours in this image")
 

@@ -167,7 +167,7 @@ def test_dump_and_restore():
                 # A sleep: another object, another port, no handshake.
                 top = c.seq
                 link = Wire()
-                c = Secure(
+                c = Connection(
                     link,
                     "device",
                     server.key,
@@ -207,7 +207,7 @@ def test_no_number_twice():
             save(c.dump())
         if store[0]:
             link = Wire()
-            c = Secure(link, "device", server.key, random=None, session=store[0], save=save)
+            c = Connection(link, "device", server.key, random=None, session=store[0], save=save)
             assert c.state == 2
 
 

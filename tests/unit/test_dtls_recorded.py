@@ -1,7 +1,7 @@
 # Conversations recorded with other implementations, byte for byte: handshake, Connection ID, records, close
 # SPDX-License-Identifier: MIT
 from binascii import hexlify, unhexlify
-from dtls_server import Secure
+from dtls_server import Connection
 
 # Key 00 01 .. 0f, identity "device", and "random" bytes 00 01 02 .. on the client's side.
 # ">" was sent by the client, "<" by the server.
@@ -66,7 +66,7 @@ class Wire:
 
 def play(rows, cid, want):
     wire = Wire()
-    c = Secure(wire, "device", bytes(range(16)), cid=cid, random=lambda n: bytes(range(n)))
+    c = Connection(wire, "device", bytes(range(16)), cid=cid, random=lambda n: bytes(range(n)))
     c.connect(0)
     got = None
     asked = False

@@ -507,7 +507,7 @@ def test_requests_that_cannot_be_written():
 
     def refuses_then(w):
         # the first block alone
-        if w.lo:
+        if w.window_start:
             raise CoapError(0x84)
         w.put(b"x" * 2000)
 
@@ -548,7 +548,7 @@ def test_too_many_answers_outstanding():
 def test_truncated_and_flipped():
     link = Link(lifetime=100000)
     s = link.server
-    link.client.objects(__import__("lwm2m.model_ipso", None, None, ("TABLE",)).TABLE)
+    link.client.objects(__import__("lwm2m.model.tables.ipso", None, None, ("TABLE",)).TABLE)
     link.client.create("/3303/1")
     link.client.set("/3303/1/5700", 20.0)
     n = 0

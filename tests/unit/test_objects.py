@@ -5,8 +5,8 @@ import sys
 import lwm2m_port
 from link import *
 
-from lwm2m.model_ipso import TABLE as IPSO
-from lwm2m.model_standard import TABLE as STANDARD
+from lwm2m.model.tables.ipso import TABLE as IPSO
+from lwm2m.model.tables.standard import TABLE as STANDARD
 from lwm2m.objects import binary, connmon, connstat, light, location, portfolio, sensor, timer
 
 

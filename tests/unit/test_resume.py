@@ -5,10 +5,10 @@ import json
 import lwm2m_port
 from dtls_server import SecureLink
 from link import *
-from lwm2m.model_ipso import TABLE as IPSO
+from lwm2m.model.tables.ipso import TABLE as IPSO
 
 try:
-    import lwm2m.resume
+    import lwm2m.session.resume
 except ImportError:
     raise Skip("registrations are not kept here")
 

@@ -4,7 +4,7 @@ import json
 
 import lwm2m_port
 from link import *
-from lwm2m.model_ipso import TABLE as IPSO
+from lwm2m.model.tables.ipso import TABLE as IPSO
 from lwm2m import LATER
 
 SENML_JSON, SENML_CBOR, LWM2M_CBOR = 110, 112, 11544

@@ -5,8 +5,8 @@ import json
 import lwm2m_port
 from link import *
 
-from lwm2m.model_ipso import TABLE as IPSO
-from lwm2m.model_standard import TABLE as STANDARD
+from lwm2m.model.tables.ipso import TABLE as IPSO
+from lwm2m.model.tables.standard import TABLE as STANDARD
 
 SENML_JSON = 110
 PATH = "/3303/0/5700"

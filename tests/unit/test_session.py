@@ -3,7 +3,7 @@
 import gc
 
 from link import *
-from lwm2m.model_ipso import TABLE as IPSO
+from lwm2m.model.tables.ipso import TABLE as IPSO
 
 
 def registers(s):
@@ -337,7 +337,7 @@ def test_hooks_that_raise():
     link.client.transport = real
     link.until("REGISTRATION_COMPLETE")
     try:
-        import lwm2m.secure
+        import lwm2m.dtls.channel
     except ImportError:
         return
     # an account that is gone
@@ -628,7 +628,7 @@ def test_idle_polls_allocate_nothing():
     link.run(30)
     c = link.client
     # on 32-bit builds with threads the id of a thread is an object
-    c.mutex = None
+    c._mutex = None
     now = link.ticks()
     for k in range(3):
         c.poll(now)

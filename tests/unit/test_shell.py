@@ -3,8 +3,8 @@
 import lwm2m.shell as module
 from link import TEXT, Link, ids, printed, series, stored
 
-from lwm2m.model_ipso import TABLE as IPSO
-from lwm2m.model_standard import TABLE as STANDARD
+from lwm2m.model.tables.ipso import TABLE as IPSO
+from lwm2m.model.tables.standard import TABLE as STANDARD
 from lwm2m.shell import Shell
 from lwm2m import LATER
 

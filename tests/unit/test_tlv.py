@@ -3,9 +3,9 @@
 from binascii import hexlify, unhexlify
 
 from codec import *
-from lwm2m.model_standard import TABLE as STANDARD
+from lwm2m.model.tables.standard import TABLE as STANDARD
 from lwm2m.formats import tlv
-from lwm2m.tree import canonical
+from lwm2m.model.values import to_stored
 
 # the examples of the specification: the device object, and the server object
 _DEVICE = (
@@ -41,7 +41,7 @@ def gather(t, o, path, data):
         d = out.setdefault(i, {})
         if r < 0:
             continue
-        kind = t.row(o, r)
+        kind = t.definition(o, r)
         if ri < 0:
             d[r] = v if v == {} else show(kind, v)
         else:
@@ -238,7 +238,7 @@ def test_other_types():
         give(t, "/1000/0/%d" % r, v)
         assert encode(tlv, t, "/1000/0/%d" % r) == unhex(wire), (r, v)
         assert decode(tlv, t, "/1000/0/%d" % r, unhex(wire)) == [
-            (0, r, -1, canonical(t.row(1000, r) & 255, v))
+            (0, r, -1, to_stored(t.definition(1000, r) & 255, v))
         ]
     for wire in (
         "c104 02",  # no boolean

@@ -21,7 +21,7 @@ _HOMES |= {"CoapError": "coap"}
 # Names for type checkers alone.
 _TYPES = {"Value", "Values", "Event", "Channel"}
 # Attributes of Client that other files of the client use.
-_INTERNAL = {"rootpath", "access", "written", "meter"}
+_INTERNAL = {"root_path", "access", "written", "meter"}
 # What Client sets up by itself.
 _BUILT_IN = {"device"}
 

@@ -1,12 +1,7 @@
 # TLS_PSK_WITH_AES_128_CBC_SHA256 (RFC 5487), for servers that offer nothing else; encrypt-then-MAC where they can
 # SPDX-License-Identifier: MIT
-from ..port import module, struct
-from .record import aes
-
-try:
-    sha256 = module("hashlib").sha256
-except (ImportError, AttributeError):
-    from .sha256 import sha256
+from ..crypto.provider import aes, sha256
+from ..port import struct
 
 
 def aad(typ, number, cid, n):

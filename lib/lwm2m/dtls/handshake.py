@@ -1,31 +1,13 @@
 # DTLS 1.2 handshake of a client with a pre-shared key: flights, reassembly, key derivation (TLS 1.2 PRF)
 # SPDX-License-Identifier: MIT
-from ..port import module, struct, ticks_add, ticks_diff
-
-try:
-    sha256 = module("hashlib").sha256
-except (ImportError, AttributeError):
-    from .sha256 import sha256
+from ..crypto.prf import prf
+from ..crypto.provider import sha256
+from ..port import struct, ticks_add, ticks_diff
 
 _CBC = const(0xAE)
 _LONGEST = const(512)  # bytes of a message of the server's
 _AHEAD = const(4)  # messages that may come before their turn
 _TRIES = const(4)  # as MAX_RETRANSMIT of CoAP
-
-
-def prf(key, seed, n):
-    """`n` bytes of P_SHA256 (RFC 5246 5); `seed` is the label and the seed."""
-    if len(key) > 64:
-        key = sha256(key).digest()
-    k = int.from_bytes(key + bytes(64 - len(key)), "big")
-    i = (k ^ int.from_bytes(b"\x36" * 64, "big")).to_bytes(64, "big")
-    o = (k ^ int.from_bytes(b"\x5c" * 64, "big")).to_bytes(64, "big")
-    r = b""
-    a = seed
-    while len(r) < n:
-        a = sha256(o + sha256(i + a).digest()).digest()
-        r += sha256(o + sha256(i + a + seed).digest()).digest()
-    return r[:n]
 
 
 def vector(b):

@@ -1,11 +1,7 @@
 # DTLS 1.2 records: the secure channel, AES-128-CCM-8, Connection ID, replay window, what survives a deep sleep
 # SPDX-License-Identifier: MIT
-from ..port import module, struct, sys
-
-try:
-    aes = module("cryptolib").aes
-except ImportError:
-    from .aes import aes
+from ..crypto.provider import aes
+from ..port import struct, sys
 
 _CCM_8 = const(0xC0A8)  # TLS_PSK_WITH_AES_128_CCM_8, RFC 6655
 _CBC = const(0xAE)  # TLS_PSK_WITH_AES_128_CBC_SHA256, RFC 5487
@@ -30,7 +26,7 @@ def xor(m, i, n, s):
 
 
 try:
-    from .viper import count, xor
+    from ..crypto.viper import count, xor
 except (ImportError, SyntaxError, ValueError):
     pass
 
@@ -116,7 +112,7 @@ class Ccm:
                 return b[:n]
 
 
-class Secure:
+class Connection:
     """A DTLS 1.2 client (RFC 6347) with a pre-shared key, as a channel: a datagram in, a datagram out.
 
     lower:    what sends the datagrams, by `send(buf, start, end)`
@@ -161,7 +157,7 @@ class Secure:
         self.save = save
         self.error = 0
         if _CBC in suites:
-            from .cbc import Cbc  # an image may be without it
+            from .cbc import Cbc
 
             # More for HMAC-SHA256, an explicit IV and the padding.
             self.HEAD = 40

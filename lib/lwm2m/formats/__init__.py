@@ -28,7 +28,7 @@ _FILES = (
 # fmt: on
 
 
-def find(ct):
+def find_format(ct):
     """The module of content format `ct`, or None."""
     try:
         return __import__(

@@ -1,15 +1,10 @@
 # CBOR (RFC 8949): the value of one resource (Core 1.1.1 7.4.3), and the reader and writer that other formats share
 # SPDX-License-Identifier: MIT
 from ..port import struct
-from ..tree import canonical
+from ..model.values import to_stored
 from .text import single
+from ..model.values import FLOAT, BOOLEAN, OPAQUE, TIME, OBJLNK
 
-# types, as in tree.py
-_FLOAT = const(3)
-_BOOLEAN = const(4)
-_OPAQUE = const(5)
-_TIME = const(6)
-_OBJLNK = const(7)
 
 _DEPTH = const(4)  # of tags, arrays and maps in a value
 _EPOCH = const(0xC1)  # tag 1
@@ -48,15 +43,15 @@ def double(v):
 
 def value(w, t, v):
     """Put canonical value `v` of type `t`."""
-    if t == _OBJLNK:
+    if t == OBJLNK:
         v = b"%d:%d" % (v >> 16, v & 65535)
-    if t == _FLOAT:
+    if t == FLOAT:
         b = struct.pack(">f", v)
         if struct.unpack(">f", b)[0] != v:
             b = struct.pack(">d", v)
         w.byte(0xF9 + len(b) // 4)
         w.put(b)
-    elif t == _BOOLEAN:
+    elif t == BOOLEAN:
         w.byte(0xF5 if v else 0xF4)
     elif isinstance(v, int):
         if v < 0:
@@ -64,7 +59,7 @@ def value(w, t, v):
         else:
             head(w, 0, v)
     else:
-        head(w, 0x40 if t == _OPAQUE else 0x60, len(v))
+        head(w, 0x40 if t == OPAQUE else 0x60, len(v))
         w.put(v)
 
 
@@ -74,14 +69,14 @@ def typed(kind, v):
         return None
     t = kind & 15
     if (
-        isinstance(v, bool) != (t == _BOOLEAN)
-        or isinstance(v, bytes) != (t == _OPAQUE)
+        isinstance(v, bool) != (t == BOOLEAN)
+        or isinstance(v, bytes) != (t == OPAQUE)
         or isinstance(v, (list, dict))
     ):
         raise ValueError
-    if isinstance(v, float) and t != _FLOAT and abs(v) < _WHOLE and v == int(v):
+    if isinstance(v, float) and t != FLOAT and abs(v) < _WHOLE and v == int(v):
         v = int(v)
-    return canonical(kind, v)
+    return to_stored(kind, v)
 
 
 class Reader:
@@ -179,14 +174,14 @@ class Reader:
 
 def encode(w, tree, o, i, r, ri):
     v = single(tree, o, i, r, ri)
-    t = tree.row(o, r) & 15
-    if t == _TIME:
+    t = tree.definition(o, r) & 15
+    if t == TIME:
         w.byte(_EPOCH)
     value(w, t, v)
 
 
 def decode(d, a, b, tree, o, i, r, ri, emit):
-    row = tree.row(o, r)
+    row = tree.definition(o, r)
     if r < 0 or (row & 0x800 and ri < 0):
         raise ValueError
     c = Reader(memoryview(d)[a:b])

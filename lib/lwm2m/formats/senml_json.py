@@ -3,20 +3,15 @@
 from ..port import binascii, module
 from .senml import digits, inside, record, walk
 from .text import base64, decimal
+from ..model.values import STRING, BOOLEAN, OPAQUE, OBJLNK, CORELNK
 
 json = module("json")
 
-# types, as in tree.py
-_STRING = const(1)
-_BOOLEAN = const(4)
-_OPAQUE = const(5)
-_OBJLNK = const(7)
-_CORELNK = const(9)
 
 
 def value(w, t, v, url=True):
     """Put canonical value `v` of type `t`; an opaque one as base64, `url` saying which (RFC 8428 5)."""
-    if t == _OPAQUE:
+    if t == OPAQUE:
         w.byte(34)
         v = memoryview(v)
         for k in range(0, len(v), 48):
@@ -24,10 +19,10 @@ def value(w, t, v, url=True):
             w.put(s.rstrip(b"=").replace(b"+", b"-").replace(b"/", b"_") if url else s)
         w.byte(34)
         return
-    if t == _OBJLNK:
+    if t == OBJLNK:
         v = '"%d:%d"' % (v >> 16, v & 65535)
-    elif t in (_STRING, _CORELNK, _BOOLEAN):
-        v = json.dumps(v if t == _BOOLEAN else str(v, "utf8"))
+    elif t in (STRING, CORELNK, BOOLEAN):
+        v = json.dumps(v if t == BOOLEAN else str(v, "utf8"))
     else:
         v = decimal(v)
     w.put(v.encode())
@@ -71,7 +66,7 @@ def objects(d, p, f):
 
 def put(x, o, i, r, ri, t, v, at):
     w = x[2]
-    w.put(b",{" if w.at > x[3] else b"{")
+    w.put(b",{" if w.written > x[3] else b"{")
     if x[4] != o or x[5] != i:
         w.put(b'"bn":"/%d/%d/",' % (o, i))
         x[4] = o
@@ -92,7 +87,7 @@ def put(x, o, i, r, ri, t, v, at):
 
 def encode_all(w, tree, paths):
     w.byte(91)
-    walk([put, tree.series, w, w.at, -1, -1], tree, paths)
+    walk([put, tree.series, w, w.written, -1, -1], tree, paths)
     w.byte(93)
 
 

@@ -1,16 +1,10 @@
 # Plain text (Core 1.1.1 7.4.1): the value of one resource; opaque values as base64
 # SPDX-License-Identifier: MIT
-from ..coap import CoapError
+from ..coap.numbers import CoapError
 from ..port import binascii
-from ..tree import canonical
+from ..model.values import to_stored
+from ..model.values import STRING, FLOAT, BOOLEAN, OPAQUE, OBJLNK, CORELNK
 
-# types, as in tree.py
-_STRING = const(1)
-_FLOAT = const(3)
-_BOOLEAN = const(4)
-_OPAQUE = const(5)
-_OBJLNK = const(7)
-_CORELNK = const(9)
 
 # what text of a float needs at least, and at most: of double precision, or of single
 _DIGITS = (15, 16, 17) if 16e8 + 0.5 > 16e8 else (6, 7, 8, 9)
@@ -50,32 +44,32 @@ def base64(v):
 
 def encode(w, tree, o, i, r, ri):
     v = single(tree, o, i, r, ri)
-    t = tree.row(o, r) & 15
-    if t == _OPAQUE:
+    t = tree.definition(o, r) & 15
+    if t == OPAQUE:
         v = binascii.b2a_base64(v)[:-1]
-    elif t == _OBJLNK:
+    elif t == OBJLNK:
         v = b"%d:%d" % (v >> 16, v & 65535)
-    elif t != _STRING and t != _CORELNK:
-        v = decimal(int(v) if t == _BOOLEAN else v).encode()
+    elif t != STRING and t != CORELNK:
+        v = decimal(int(v) if t == BOOLEAN else v).encode()
     w.put(v)
 
 
 def decode(d, a, b, tree, o, i, r, ri, emit):
-    row = tree.row(o, r)
+    row = tree.definition(o, r)
     t = row & 15
     if r < 0 or (row & 0x800 and ri < 0):
         raise ValueError
     v = bytes(memoryview(d)[a:b])
-    if t == _OPAQUE:
+    if t == OPAQUE:
         v = base64(v)
-    elif t == _BOOLEAN:
+    elif t == BOOLEAN:
         v = (b"0", b"1").index(v)
-    elif t != _STRING and t != _CORELNK and t != _OBJLNK:
+    elif t != STRING and t != CORELNK and t != OBJLNK:
         for c in v:
             # int() and float() accept spaces and underlines
             if c not in b"+-.0123456789eE":
                 raise ValueError
-        v = float(v) if t == _FLOAT else int(v)
+        v = float(v) if t == FLOAT else int(v)
     else:
         v = str(v, "utf8")
-    emit(i, r, ri, canonical(row, v))
+    emit(i, r, ri, to_stored(row, v))

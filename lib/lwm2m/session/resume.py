@@ -1,6 +1,6 @@
 # A registration that outlives a deep sleep, beside its DTLS session: where it is, until when, who observes what
 # SPDX-License-Identifier: MIT
-from .port import binascii, module, time
+from ..port import binascii, module, time
 
 json = module("json")
 
@@ -30,7 +30,7 @@ def texts(x):
 def objects(s):
     # what the registration's links are made of; text, as JSON knows no tuples and no numbers as keys
     t = s.tree
-    return str([(o, sorted(t.instances(o))) for o in sorted(t.inst) if o])
+    return str([(o, sorted(t.instances(o))) for o in sorted(t.objects) if o])
 
 
 def shifted(e, t):
@@ -44,30 +44,30 @@ def keep(s):
     """Save the registration of session `s` by the client's `save`, or, if it is over, that there is none."""
     b = b""
     if s.location:
-        s.tls.keep()
+        s.dtls.keep()
         # all times are of the clock on the wall
-        t = time() - s.client.sec
+        t = time() - s.client.now_s
         b = (
             json.dumps(
                 [
                     _FORM,
                     t + s.expires,
                     s.lifetime(),
-                    s.level,
+                    s.minor,
                     objects(s),
                     texts(s.location),
                     s.attributes,
                     # the attributes in force, the last, follow from the others
-                    [[text(e[_TOKEN])] + shifted(e, t)[1:-1] for e in s.observed],
+                    [[text(e[_TOKEN])] + shifted(e, t)[1:-1] for e in s.observations],
                     [
                         (
                             text(g.token),
                             texts(g.query),
                             g.paths,
-                            shifted(g.observed[0], t)[_CT : _SEC + 1],
+                            shifted(g.observations[0], t)[_CT : _SEC + 1],
                         )
-                        for g in s.groups
-                        if g.observed
+                        for g in s.composites
+                        if g.observations
                     ],
                 ]
             ).encode()
@@ -86,16 +86,16 @@ def wake(s, now):
         form, end, life, level, links, location, attributes, observed, groups = json.loads(b)
     except (ValueError, TypeError):
         return
-    t = c.sec - time()
+    t = c.now_s - time()
     # more than the lifetime is left where the clock lost its time
-    if form != _FORM or not c.sec < end + t <= c.sec + life:
+    if form != _FORM or not c.now_s < end + t <= c.now_s + life:
         return
     s.location = [binascii.unhexlify(x) for x in location]
     s.expires = end + t
-    s.level = s.tree.level = level
-    s.what = (life != s.lifetime()) | (links != objects(s)) << 2
+    s.minor = s.tree.minor = level
+    s.update_parts = (life != s.lifetime()) | (links != objects(s)) << 2
     s.attributes = attributes
-    from .observe import changed, timing
+    from ..reporting.observations import resource_changed, apply_attributes
 
     # a number leaves room for those that went out after it was saved
     for e in observed:
@@ -103,19 +103,19 @@ def wake(s, now):
         e[_TOKEN] = binascii.unhexlify(e[_TOKEN])
         e[_SEQ] += 256
         e[_MIDN] = -1
-        timing(s, e)
-        s.observed.append(e)
+        apply_attributes(s, e)
+        s.observations.append(e)
     # what happened meanwhile is not known
-    for o in s.tree.inst:
-        changed(s, o, -1, -1)
+    for o in s.tree.objects:
+        resource_changed(s, o, -1, -1)
     for token, query, paths, (ct, seq, at, sec) in groups:
-        from .composite import Group
+        from ..management.composite import Group
 
-        c.p.token = binascii.unhexlify(token)
-        c.p.query = [binascii.unhexlify(x) for x in query]
-        g = Group(s, c.p, paths, ct, now)
-        for e in g.observed:
+        c._message.token = binascii.unhexlify(token)
+        c._message.query = [binascii.unhexlify(x) for x in query]
+        g = Group(s, c._message, paths, ct, now)
+        for e in g.observations:
             e[_SEQ] = seq + 256
             e[_SEC] = sec + t
             e[_DIRTY] = True
-        s.groups += (g,)
+        s.composites += (g,)

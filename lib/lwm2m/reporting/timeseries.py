@@ -1,6 +1,6 @@
 # Time series: what is set is kept with its time, until a notification or Send has brought it to a server
 # SPDX-License-Identifier: MIT
-from .port import module, time
+from ..port import module, time
 
 array = module("array").array
 
@@ -55,11 +55,11 @@ class Series:
         For the formats that have times; `tree.used`, if it is a list, learns what a message tells."""
         x = self.rings.get((o, i, r))
         t = self.tree
-        if not x or x[_PASSING] and t.used is None:
+        if not x or x[_PASSING] and t.reported is None:
             return None
-        m = t.memo
-        if t.used is not None:
-            t.used.append((x, x[_END]))
+        m = t.snapshot
+        if t.reported is not None:
+            t.reported.append((x, x[_END]))
         # of a body in several blocks the later ones show what the first one showed
         v = m.get((o, i, r, -1)) if m else None
         if v is None:
@@ -116,7 +116,7 @@ def cache(client, path, n, oldest=False):
     """Keep up to `n` values of a resource with their times. What comes when that is full is dropped, or
     with `oldest` takes the place of the oldest. KeyError where the instance is missing, ValueError where the
     path or the type does not allow it, there is a cache already, or there are `Series.most`."""
-    o, i, r, ri, row = client.place(path)
+    o, i, r, ri, row = client.resource_at(path)
     t = client.tree
     s = t.series or Series(t)
     if n < 1 or len(s.rings) >= s.most or not s.ring(o, i, r, row, n, oldest, False):

@@ -1,11 +1,11 @@
 # Send (Core 1.1.1 6.4.6): values that go to the servers without being asked for
 # SPDX-License-Identifier: MIT
-from .coap import CoapError
-from .formats import find
-from .formats.senml import walk
-from .port import sys
-from .session import ON
-from .tree import split
+from ..coap.numbers import CoapError
+from ..formats import find_format
+from ..formats.senml import walk
+from ..port import sys
+from ..session.session import ON
+from ..model.values import parse_path
 
 _MOST = const(4)  # Sends of a session that wait for their turn
 
@@ -15,18 +15,18 @@ def send(client, paths, done=None):
     mute it (1/x/23); the number of these. `done(code)` hears of each: 0x44 (2.04) where the server took it,
     another CoAP code, -1 for a reset, -2 when no answer came, 0 where a read function answers later.
     ValueError where there is nothing to send, or too many wait."""
-    paths = [split(x) for x in ((paths,) if isinstance(paths, str) else paths)]
+    paths = [parse_path(x) for x in ((paths,) if isinstance(paths, str) else paths)]
     found = []
     walk((lambda x, *_: found.append(x), None), client.tree, paths)
     for ct in (client.default_format, 112, 110):
-        fmt = find(ct)
+        fmt = find_format(ct)
         if hasattr(fmt, "encode_all"):
             break
     if not found or not fmt or [x for x in paths if not x[0]]:
         raise ValueError("nothing to send")
     n = 0
     for s in client.sessions:
-        if s.state == ON and not s.bootstrap and s.level > 0 and not s.account(23):
+        if s.state == ON and not s.bootstrap and s.minor > 0 and not s.server(23):
             if len(s.sends) >= _MOST:
                 raise ValueError("too many")
             mine = []
@@ -34,7 +34,7 @@ def send(client, paths, done=None):
                 try:
                     # its access control leaves out what a server may not read
                     if x[0] >= 0:
-                        s.allow(x[0], x[1], 1)
+                        s.check_access(x[0], x[1], 1)
                     mine.append(x)
                 except CoapError:
                     pass
@@ -54,31 +54,31 @@ def waiting(s, fmt, ct, paths, done):
     def go(now):
         nonlocal ep
         # it is on its way as long as the session has not begun anew
-        if ep is not s.ep and s.wake():
-            ep = s.ep
-            if memo not in t.memos:
-                t.memos.append(memo)
+        if ep is not s.coap and s.may_send():
+            ep = s.coap
+            if memo not in t.snapshots:
+                t.snapshots.append(memo)
             ep.request(now, 2, (b"dp",), (), ct, body, answered)
 
     def body(w):
         nonlocal used
-        t.memo = memo[1]
+        t.snapshot = memo[1]
         if used is None:
-            t.used = used = []
+            t.reported = used = []
         t.reader = s.ssid
         try:
             fmt.encode_all(w, t, paths)
         finally:
-            t.memo = t.used = t.reader = None
+            t.snapshot = t.reported = t.reader = None
 
     def answered(code, p):
         s.sends.pop(0)
-        if memo in t.memos:
-            t.memos.remove(memo)
+        if memo in t.snapshots:
+            t.snapshots.remove(memo)
         if code == 0x44 and used:
             t.series.sent(used)
         if code == -2:
-            s.lost()
+            s.want_update()
         if done:
             try:
                 done(code)

@@ -1,6 +1,6 @@
 # Notification Storing (1/x/6): what changes while an observer is out of reach is kept, with its times
 # SPDX-License-Identifier: MIT
-from .series import Series
+from .timeseries import Series
 
 # an observation, as in observe.py
 _O = const(1)
@@ -22,18 +22,18 @@ def hold(s):
     x = t.series or Series(t)
 
     def one(n, o, i, r, kind, v):
-        row = t.row(o, r)
+        row = t.definition(o, r)
         if len(x.rings) < _RINGS and x.ring(o, i, r, row, n, True, True) and e[_DIRTY]:
             # what was to be told when the server was lost
             x.add(o, i, r, v)
 
-    for g in (s,) + s.groups:
-        for e in g.observed:
+    for g in (s,) + s.composites:
+        for e in g.observations:
             o, i, r, ri = e[_O:_CT]
-            if e[_CT] in _SENML and i in t.inst.get(o, ()):
+            if e[_CT] in _SENML and i in t.objects.get(o, ()):
                 n = e[_V][_HQMAX] or _VALUES
                 if r < 0:
-                    t.resources(o, i, one, n)
+                    t.each_resource(o, i, one, n)
                 elif ri < 0:
                     one(n, o, i, r, 0, t.read(o, i, r))
     if x.rings:

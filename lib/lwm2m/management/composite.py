@@ -1,35 +1,34 @@
 # Read-, Write- and Observe-Composite (Core 1.1.1 6.3.8, 6.3.9, 6.4.4; RFC 8132): several paths in one request
 # SPDX-License-Identifier: MIT
-from .coap import CoapError
-from .formats import find
-from .observe import observe
-from .requests import apply, check, present
+from ..coap.numbers import CoapError
+from ..formats import find_format
+from ..reporting.observations import observe
+from .operations import store_values, check_write, check_readable
+from ..model.tree import READABLE, WRITABLE
 
 _MOST = const(8)  # composite observations of a session
 _PATHS = const(32)  # and paths in a request
 
-_R = const(0x100)
-_W = const(0x200)
 
 
 def form(ct):
     """The module of content format `ct`, if it can hold several paths; None otherwise."""
-    fmt = find(ct)
+    fmt = find_format(ct)
     return fmt if hasattr(fmt, "encode_all") else None
 
 
 def serve(s, p, w, now):
     """Answer FETCH or iPATCH `p` on the root; see requests.serve."""
     # SenML-ETCH (RFC 8790) differs from SenML in the number only
-    ct = p.ct - 210 if p.ct == 320 or p.ct == 322 else p.ct
+    ct = p.content_format - 210 if p.content_format == 320 or p.content_format == 322 else p.content_format
     fmt = form(ct)
     if not fmt:
         raise CoapError(0x8F)
-    if not s.tree.level:
+    if not s.tree.minor:
         raise CoapError(0x85)
     new = {}
     # the later blocks of an answer are asked for without the payload (RFC 7959 3.3)
-    paths = s.fetched if p.code == 5 and p.a == p.b and p.b2 > 15 else []
+    paths = s.fetched_paths if p.code == 5 and p.start == p.end and p.block2 > 15 else []
 
     def take(o, i, r, ri, v):
         if p.code == 7:
@@ -40,35 +39,35 @@ def serve(s, p, w, now):
 
     try:
         if not paths:
-            fmt.decode_all(p.d, p.a, p.b, s.tree, take)
+            fmt.decode_all(p.data, p.start, p.end, s.tree, take)
     except (IndexError, TypeError, AttributeError):
         raise ValueError
     if p.code == 7:
         for o in new:
-            check(s, o, new[o], _W)
+            check_write(s, o, new[o], WRITABLE)
         for o in new:
-            apply(s, o, new[o])
+            store_values(s, o, new[o])
         return 0x44
     if not paths:
         raise ValueError
-    s.fetched = paths
+    s.fetched_paths = paths
     if p.accept >= 0:
         ct = p.accept
     obs = -1
-    if p.obs >= 0:
-        s.groups = tuple(
+    if p.observe >= 0:
+        s.composites = tuple(
             [
                 g
-                for g in s.groups
-                if g.observed and g.token != p.token and (not p.obs or g.paths != paths)
+                for g in s.composites
+                if g.observations and g.token != p.token and (not p.observe or g.paths != paths)
             ]
         )
-        if not p.obs and len(s.groups) < _MOST:
+        if not p.observe and len(s.composites) < _MOST:
             g = Group(s, p, paths, ct, now)
             obs = 1
     code = content(s, p, paths, obs, ct)
     if obs > 0:
-        s.groups += (g,)
+        s.composites += (g,)
     return code
 
 
@@ -77,11 +76,11 @@ def put(s, new, o, i, r, ri, v):
     t = s.tree
     if not o:
         raise CoapError(0x81)
-    if r < 0 or (v is None and t.row(o, r)):
+    if r < 0 or (v is None and t.definition(o, r)):
         raise ValueError
-    if i not in t.inst.get(o, ()):
+    if i not in t.objects.get(o, ()):
         raise CoapError(0x84)
-    s.allow(o, i, 2)
+    s.check_access(o, i, 2)
     out = new.setdefault(o, [])
     if ri >= 0:
         for x in out:
@@ -104,16 +103,16 @@ def content(s, p, paths, obs, ct):
     last = [0]
     none = p
     for o, i, r, ri in paths:
-        for x in sorted(t.inst) if o < 0 else (o,):
-            if not x or x not in t.inst:
+        for x in sorted(t.objects) if o < 0 else (o,):
+            if not x or x not in t.objects:
                 continue
             if i < 0:
                 none = None
             for y in t.instances(x) if i < 0 else (i,):
-                row = t.row(x, r) if r >= 0 else _R
+                row = t.definition(x, r) if r >= 0 else READABLE
                 try:
-                    present(t, x, y, r, ri, row if r < 0 or t.shown(x, row >> 8) else 0)
-                    s.allow(x, y, 1)
+                    check_readable(t, x, y, r, ri, row if r < 0 or t.in_version(x, row >> 8) else 0)
+                    s.check_access(x, y, 1)
                     found.append([x, y, r, ri])
                 except CoapError as e:
                     if not e.args[0]:
@@ -128,9 +127,9 @@ def content(s, p, paths, obs, ct):
             last = x
             have.append(x)
     s.path = have
-    s.ct = ct
-    s.ep.content(
-        p.b2 if p else -1, p.b1 if p else -1, obs, ct, lambda w: fmt.encode_all(w, t, have)
+    s.content_format = ct
+    s.coap.put_body(
+        p.block2 if p else -1, p.block1 if p else -1, obs, ct, lambda w: fmt.encode_all(w, t, have)
     )
     return 0x45
 
@@ -139,8 +138,8 @@ class Group:
     """A composite observation: to observe.py it is a session of its own, whose observations, one for each
     path, have the same token, and so are due and told together."""
 
-    groups = ()
-    obs = 0
+    composites = ()
+    observe = 0
 
     def __init__(self, s, p, paths, ct, now):
         self.s = s
@@ -149,15 +148,15 @@ class Group:
         self.query = p.query
         out = []
         for o, i, r, ri in paths:
-            for x in s.tree.inst if o < 0 else (o,):
-                self.observed = []
+            for x in s.tree.objects if o < 0 else (o,):
+                self.observations = []
                 self.path = [x, i, r, ri]
                 observe(self, self, ct, now)
-                out += self.observed
-        self.observed = out
+                out += self.observations
+        self.observations = out
 
     def __getattr__(self, name):
         return getattr(self.s, name)
 
-    def content(self, p, path, obs, ct):
+    def put_content(self, p, path, obs, ct):
         return content(self.s, p, self.paths, obs, ct)
