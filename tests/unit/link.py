@@ -32,6 +32,13 @@ if not isinstance(sys, _Sys):
     lwm2m.port.sys = sys = _Sys(sys)
 
 from lwm2m.client import Client
+from lwm2m.port import binascii, module, struct, sys
+
+json = module("json")
+os = module("os")
+time = module("time")
+hexlify = binascii.hexlify
+unhexlify = binascii.unhexlify
 
 CON, NON, ACK, RST = range(4)
 GET, POST, PUT, DELETE, FETCH, PATCH, IPATCH = range(1, 8)
@@ -318,9 +325,9 @@ class Link:
         self.past = 0
         self.opened = 0
         self.base = _START
-        _made.append(self)
         options.setdefault("version", "1.0")
         self.client = client or Client(name, uri, **options)
+        _made.append(self)
         self.client.transport = self.transport
         self.client.event(self.happened)
         if uri:

@@ -1,6 +1,7 @@
 # CBOR (RFC 8949): the value of one resource (Core 1.1.1 7.4.3), and the reader and writer that other formats share
 # SPDX-License-Identifier: MIT
 from ..port import struct
+from ..model.values import text
 from ..model.values import to_stored
 from .text import single
 from ..model.values import FLOAT, BOOLEAN, OPAQUE, TIME, OBJLNK
@@ -143,7 +144,7 @@ class Reader:
                     raise IndexError
                 self.p = p + n
                 d = d[p : p + n]
-                return bytes(d) if m == 2 else str(d, "utf8")
+                return bytes(d) if m == 2 else text(d)
         # what is left may hold other items; bignums (tags 2, 3) are beyond every type there is
         if not depth or m < 2 or (m == 6 and (n < 0 or n >> 1 == 1)):
             raise ValueError

@@ -13,16 +13,15 @@ CORELNK = const(9)
 UNSIGNED = const(128)
 TYPE_MASK = const(15)
 
-try:
-    str(b"\xff", "utf8")
-    # text is bytes in this build, and any bytes are taken for it
-    from ..port.utf8 import utf8
-except ValueError:
+_BYTES = len("é") > 1  # text is bytes in this build, and any bytes are taken for it
 
-    def utf8(v):
-        """The bytes `v` where they are UTF-8, else ValueError."""
-        str(v, "utf8")
-        return v
+if _BYTES:
+    from ..port.utf8 import text
+else:
+
+    def text(v):
+        """The str of bytes that are UTF-8, else ValueError."""
+        return str(v, "utf8")
 
 
 def parse_path(path):
@@ -74,9 +73,14 @@ def to_stored(kind, v):
         if 0 <= v >> 16 < 65536:
             return v
     elif isinstance(v, str):
-        return utf8(v.encode())
+        v = v.encode()
+        if _BYTES:
+            text(v)
+        return v
     elif isinstance(v, (bytes, bytearray, memoryview)):
-        return v if t == OPAQUE else utf8(v)
+        if t != OPAQUE:
+            text(v)
+        return v
     raise ValueError("wrong type")
 
 
