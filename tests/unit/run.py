@@ -5,9 +5,17 @@
 A frozen `lwm2m` is preferred to that in lib/, so the same command tests an image."""
 
 import gc
-import os
-import sys
-import time
+
+try:
+    import uos as os
+    import utime as time
+except ImportError:
+    import os
+    import time
+try:
+    import usys as sys
+except ImportError:
+    import sys
 
 
 def here():
@@ -30,7 +38,7 @@ def pick(names, module):
         return None
     wanted = []
     for name in names:
-        m, _, f = name.partition(".")
+        m, f = (name + ".").split(".")[:2]
         if m in (module, module[5:]):
             if not f:
                 return None
@@ -44,7 +52,7 @@ def main(names):
     from link import Skip, forget
 
     passed = failed = skipped = 0
-    for file in sorted(os.listdir(home)):
+    for file in sorted([entry[0] for entry in os.ilistdir(home)]):
         module = file[:-3]
         if not (file.startswith("test_") and file.endswith(".py")):
             continue

@@ -1,10 +1,9 @@
 # DTLS handshakes against a server in memory: loss, reordering, fragments, resumption, refusals, broken input
 # SPDX-License-Identifier: MIT
-from hashlib import sha256
 from lwm2m.dtls import record
-from lwm2m.dtls.handshake import message, prf, vector
+from lwm2m.dtls.handshake import message, prf, sha256, vector
 from lwm2m.dtls.record import Secure
-from lwm2m.port import ticks_add, ticks_diff
+from lwm2m.port import struct, ticks_add, ticks_diff
 
 try:
     import lwm2m.dtls.cbc
@@ -108,7 +107,7 @@ class Server:
         head = bytes((typ, 254, 253, 0, 1)) + self.out[1].to_bytes(6, "big") + cid
         self.out[1] += 1
         b = bytearray(16 + len(body) + 60)
-        b[16 : 16 + len(body)] = body
+        struct.pack_into("%ds" % len(body), b, 16, body)
         end = self.wr.seal(typ, head[3:11], memoryview(b), 16, 16 + len(body))
         start = 16 - self.wr.HEAD
         return head + (end - start).to_bytes(2, "big") + bytes(b[start:end])
@@ -343,7 +342,7 @@ def talk(c, link, server, now=0, steps=20):
 
 def send(c, data):
     b = bytearray(c.HEAD + len(data) + c.TAIL)
-    b[c.HEAD : c.HEAD + len(data)] = data
+    struct.pack_into("%ds" % len(data), b, c.HEAD, data)
     c.send(b, c.HEAD, c.HEAD + len(data))
 
 

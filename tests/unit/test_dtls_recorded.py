@@ -1,7 +1,10 @@
 # Conversations recorded with other implementations, byte for byte: handshake, Connection ID, records, close
 # SPDX-License-Identifier: MIT
-from binascii import hexlify, unhexlify
 from lwm2m.dtls.record import Secure
+from lwm2m.port import binascii, struct
+
+hexlify = binascii.hexlify
+unhexlify = binascii.unhexlify
 
 # Key 00 01 .. 0f, identity "device", and "random" bytes 00 01 02 .. on the client's side.
 # ">" was sent by the client, "<" by the server.
@@ -82,7 +85,7 @@ def play(rows, cid, want):
                 c.close()
             else:
                 b = bytearray(c.HEAD + len(REQUEST) + c.TAIL)
-                b[c.HEAD : c.HEAD + len(REQUEST)] = REQUEST
+                struct.pack_into("%ds" % len(REQUEST), b, c.HEAD, REQUEST)
                 c.send(b, c.HEAD, c.HEAD + len(REQUEST))
                 asked = True
         assert wire.sent.pop(0) == row

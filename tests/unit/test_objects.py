@@ -1,9 +1,8 @@
 # Tests of objects with behaviour: sensors, light, timer, location, statistics, portfolio, binary data
 # SPDX-License-Identifier: MIT
-import sys
 
 import lwm2m_port
-from link import LINK, TEXT, TLV, Link, Skip, raises
+from link import LINK, Link, Skip, TEXT, TLV, raises, sys
 
 from lwm2m.model_ipso import TABLE as IPSO
 from lwm2m.model_standard import TABLE as STANDARD

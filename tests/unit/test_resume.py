@@ -1,9 +1,8 @@
 # Tests of the registration that outlives a deep sleep: what is kept of it, and when it is taken back
 # SPDX-License-Identifier: MIT
-import json
 
 import lwm2m_port
-from link import FETCH, FORMAT, OBSERVE, PUT, QUERY
+from link import FETCH, FORMAT, OBSERVE, PUT, QUERY, json
 from test_series import SENML_JSON, link
 
 from lwm2m.resume import keep, wake

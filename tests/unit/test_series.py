@@ -1,9 +1,8 @@
 # Tests of time series: what a cached resource tells, when its entries leave
 # SPDX-License-Identifier: MIT
-import json
 
 import lwm2m_port
-from link import TEXT, TLV, Link, raises
+from link import Link, TEXT, TLV, json, raises
 
 from lwm2m.model_ipso import TABLE as IPSO
 from lwm2m.model_standard import TABLE as STANDARD
