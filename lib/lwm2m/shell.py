@@ -3,7 +3,7 @@
 from .client import Client
 from .formats.text import decimal
 from .port import binascii, module, ready, struct, sys
-from .tree import CoapError, join, split
+from .tree import CoapError, join, split, text
 
 select = module("select")
 
@@ -46,7 +46,7 @@ def words(line):
     """The words of a line; quotes hold one together."""
     out = []
     s = q = None
-    for c in str(line, "utf8") + " ":
+    for c in text(line.encode() if isinstance(line, str) else line) + " ":
         if c == q:
             q = None
         elif q:
@@ -58,7 +58,7 @@ def words(line):
             else:
                 s += c
         elif s is not None:
-            out.append(str(s, "utf8"))
+            out.append(text(s))
             s = None
     if q or len(line) > _LINE:
         raise ValueError
@@ -82,14 +82,14 @@ def number(s, option=None):
     return v
 
 
-def text(t, v, option=None):
+def shown(t, v, option=None):
     if t == _OBJLNK:
         return "%d:%d" % (v >> 16, v & 65535)
     if t == _OPAQUE and not option:
         return "OPAQUE(%d)" % len(v)
     if isinstance(v, bool):
         v = int(v)
-    v = decimal(v) if isinstance(v, (int, float)) else str(v, "utf8")
+    v = decimal(v) if isinstance(v, (int, float)) else text(v)
     # what a server wrote must not look like a line of the shell
     for n in range(-1, 32):
         v = v.replace(chr(n & 127), "\\x%02x" % (n & 127))
@@ -106,6 +106,16 @@ def raw(t, v):
     while t != _OBJLNK and n < 8 and not -1 <= v >> 8 * n - 1 <= 0:
         n *= 2
     return (v & (1 << 8 * n) - 1).to_bytes(n, "big")
+
+
+def crc32(data):
+    """The checksum of IEEE 802.3, which not every MicroPython has."""
+    v = 0xFFFFFFFF
+    for byte in data:
+        v ^= byte
+        for _ in range(8):
+            v = v >> 1 ^ (0xEDB88320 if v & 1 else 0)
+    return v ^ 0xFFFFFFFF
 
 
 class Shell:
@@ -154,11 +164,11 @@ class Shell:
         if v is None:
             return _ENOENT
         if option in (None, "-s"):
-            v = text(t, v, option)
+            v = shown(t, v, option)
         elif option == "-x":
             v = str(binascii.hexlify(raw(t, v)), "utf8")
         elif option == "-crc32":
-            v = binascii.crc32(raw(t, v))
+            v = crc32(raw(t, v))
         elif 1 << t & _TEXT:
             return _EINVAL
         else:
@@ -209,7 +219,7 @@ class Shell:
         if (o, r) in _SECRETS:
             return
         for ri in sorted(v) if isinstance(v, dict) else (-1,):
-            self.say(join(o, i, r, ri)[1:], ":", text(t, v if ri < 0 else v[ri]))
+            self.say(join(o, i, r, ri)[1:], ":", shown(t, v if ri < 0 else v[ri]))
 
     def ls(self, path="/"):
         o, i, r, ri = split(path)

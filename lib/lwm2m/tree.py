@@ -31,16 +31,15 @@ _VALIDATE = const(6)
 _STREAM = const(7)
 _CHANGED = const(8)
 
-try:
-    str(b"\xff", "utf8")
-    # text is bytes in this build, and any bytes are taken for it
-    from .port.utf8 import utf8
-except ValueError:
+_BYTES = len("é") > 1  # text is bytes in this build, and any bytes are taken for it
 
-    def utf8(v):
-        """The bytes `v` where they are UTF-8, else ValueError."""
-        str(v, "utf8")
-        return v
+if _BYTES:
+    from .port.utf8 import text
+else:
+
+    def text(v):
+        """The str of bytes that are UTF-8, else ValueError."""
+        return str(v, "utf8")
 
 
 LATER = object()  # what a function of the application returns that answers later
@@ -95,9 +94,14 @@ def canonical(kind, v):
         if 0 <= v >> 16 < 65536:
             return v
     elif isinstance(v, str):
-        return utf8(v.encode())
+        v = v.encode()
+        if _BYTES:
+            text(v)
+        return v
     elif isinstance(v, (bytes, bytearray, memoryview)):
-        return v if t == _OPAQUE else utf8(v)
+        if t != _OPAQUE:
+            text(v)
+        return v
     raise ValueError("wrong type")
 
 

@@ -1,9 +1,6 @@
 # What the tests of the content formats share: a tree with a resource of every type, and calls of a format
 # SPDX-License-Identifier: MIT
-import json
-import os
-
-from link import Skip
+from link import Skip, json, os
 from lwm2m.coap import CoapError, Writer
 from lwm2m.tree import Tree, canonical, split
 

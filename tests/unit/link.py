@@ -31,6 +31,13 @@ if not isinstance(sys, _Sys):
 
 import lwm2m.port
 from lwm2m.client import Client
+from lwm2m.port import binascii, module, struct, sys
+
+json = module("json")
+os = module("os")
+time = module("time")
+hexlify = binascii.hexlify
+unhexlify = binascii.unhexlify
 
 CON, NON, ACK, RST = range(4)
 GET, POST, PUT, DELETE, FETCH, PATCH, IPATCH = range(1, 8)

@@ -1,6 +1,5 @@
 # Read-, Write- and Observe-Composite (Core 1.1.1 6.3.8, 6.3.9, 6.4.4): any mix of paths, all or nothing, notifications
 # SPDX-License-Identifier: MIT
-import json
 
 import lwm2m_port
 from codec import table

@@ -1,7 +1,6 @@
 # AES and SHA-256 of our own against published vectors and against the platform's
 # SPDX-License-Identifier: MIT
-from binascii import hexlify, unhexlify
-from link import Skip
+from link import Skip, hexlify, module, sys, unhexlify
 
 try:
     from lwm2m.dtls import aes as own_aes
@@ -14,8 +13,6 @@ BOTH = ((own_aes, "cipher"), (own_sha, "compress"))
 
 def run(check):
     """With what was imported, and with the plain twin of it."""
-    import sys
-
     check()
     kept = [(m, n, getattr(m, n)) for m, n in BOTH]
     name = own_aes.__name__[:-3]
@@ -110,8 +107,10 @@ def test_sha256_fips_180():
 
 
 def test_sha256_like_the_platforms():
-    from hashlib import sha256
-
+    try:
+        sha256 = module("hashlib").sha256
+    except (ImportError, AttributeError):
+        raise Skip("no SHA-256 in this MicroPython")
     for n in (1, 55, 56, 63, 64, 65, 119, 120, 128, 300):
         data = bytes([n + i & 255 for i in range(n)])
         h = own_sha.sha256()

@@ -1,9 +1,8 @@
 # LwM2M CBOR (Core 1.2 7.4.4): maps in maps, keys of several ids, paths that a request leaves out
 # SPDX-License-Identifier: MIT
-from binascii import unhexlify
 
 from codec import *
-from link import raises
+from link import raises, unhexlify
 from lwm2m.coap import Writer
 from lwm2m.formats import lwm2m_cbor as fmt
 from test_senml import device, every, full, values

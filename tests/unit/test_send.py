@@ -1,6 +1,5 @@
 # Send (Core 1.1.1 6.4.6): what goes to which servers, when, and what its outcome is
 # SPDX-License-Identifier: MIT
-import json
 
 import lwm2m_port
 from link import *

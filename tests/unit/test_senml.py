@@ -1,12 +1,9 @@
 # SenML in CBOR and JSON (RFC 8428; Core 1.1.1 7.4.4, 7.4.5): names, values, times, bounds, malformed packs
 # SPDX-License-Identifier: MIT
 import gc
-import json
-import sys
-from binascii import unhexlify
 
 from codec import *
-from link import raises
+from link import json, raises, struct, sys, unhexlify
 from lwm2m.coap import Writer
 from lwm2m.formats import senml_cbor, senml_json
 from lwm2m.series import Series
@@ -113,8 +110,6 @@ def pack(*records):
         if isinstance(x, bool) or x is None:
             return b"\xf6" if x is None else b"\xf5" if x else b"\xf4"
         if isinstance(x, float):
-            import struct
-
             return b"\xfb" + struct.pack(">d", x)
         if isinstance(x, int):
             return bytes(((x < 0) << 5 | 27,)) + (~x if x < 0 else x).to_bytes(8, "big")

@@ -8,7 +8,7 @@ from lwm2m.tree import canonical
 _GOOD = (
     (1, b"", b""),
     (1, b"Open Mobile", b"Open Mobile"),
-    (1, "h\xe9".encode(), "h\xe9".encode()),
+    (1, "hé".encode(), "hé".encode()),
     (9, b"</3/0>", b"</3/0>"),
     (2, b"0", 0),
     (2, b"-5", -5),

@@ -1,7 +1,7 @@
 # CBOR (RFC 8949): the value of one resource (Core 1.1.1 7.4.3), and the reader and writer that other formats share
 # SPDX-License-Identifier: MIT
 from ..port import struct
-from ..tree import canonical
+from ..tree import canonical, text
 from .text import single
 
 # types, as in tree.py
@@ -148,7 +148,7 @@ class Reader:
                     raise IndexError
                 self.p = p + n
                 d = d[p : p + n]
-                return bytes(d) if m == 2 else str(d, "utf8")
+                return bytes(d) if m == 2 else text(d)
         # what is left may hold other items; bignums (tags 2, 3) are beyond every type there is
         if not depth or m < 2 or (m == 6 and (n < 0 or n >> 1 == 1)):
             raise ValueError
