@@ -324,9 +324,9 @@ class Link:
         self.past = 0
         self.opened = 0
         self.base = _START
-        _made.append(self)
         options.setdefault("version", "1.0")
         self.client = client or Client(name, uri, **options)
+        _made.append(self)
         self.client.transport = self.transport
         self.client.event(self.happened)
         if uri:

@@ -14,6 +14,7 @@ random = (
     None  # the value of every random byte; None is the next of a series, the same in every run
 )
 restarts = 0
+can_restart = True
 name = None
 
 
@@ -65,6 +66,8 @@ def identity():
 
 def restart():
     global restarts
+    if not can_restart:
+        return False
     restarts += 1
     return True
 

@@ -120,3 +120,42 @@ def test_close_in_the_handshake():
     assert c.state == 0
     assert c.poll(0) == -1
     assert c.feed(bytes(100), 0) is None
+
+
+def test_keys_of_all_lengths():
+    # the premaster secret of a key of 30 bytes fills a block of SHA-256, that of a longer one is hashed
+    for n in (1, 16, 29, 30, 31, 32, 64):
+        key = bytes(range(1, n + 1))
+        server = Server(key=key)
+        c, link = opened(server, key=key)
+        exchange(c, link, server)
+
+
+def test_a_repeated_finished():
+    server = Server()
+    c, link = client()
+    c.connect(0)
+    talk(c, link, server)
+    assert c.state == 2
+    # the server did not hear that its flight arrived, and sends it again under new numbers
+    server.log = server.log[:-24]
+    server.number -= 1
+    again = server.pack(server.end())
+    for d in again:
+        assert c.feed(d, 0) is None
+    assert c.state == 2 and not link.sent
+    exchange(c, link, server)
+    # after a resumption it asks for the client's last flight, until there is data
+    sessions = server.sessions
+    c.close()
+    talk(c, link, server)
+    server = Server(seed=2, sessions=sessions)
+    c.connect(0)
+    talk(c, link, server)
+    assert c.state == 2 and server.resumed and server.open
+    for heard in (False, True):
+        server.number = 1
+        for d in server.pack(server.end()):
+            assert c.feed(d, 0) is None
+        assert bool(link.take()) != heard
+        exchange(c, link, server)

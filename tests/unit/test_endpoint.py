@@ -604,3 +604,20 @@ def test_an_answer_is_for_those_that_wait():
         assert len(asked) == k + 1 and not [m for m in s.heard if m.token == t and m.code]
         c.answer("/3/0/14", "value %d" % k)
         assert s.wait(t).payload == b"value %d" % k
+
+
+def test_how_long_a_duplicate_is_known():
+    for typ in (CON, NON):
+        for seconds, times in ((246, 1), (248, 2)):
+            link = Link()
+            calls = counting(link)
+            d = build(typ, POST, 0x77, b"tok", segments("/3/0/4"))
+            link.server.raw(d)
+            # others in between do not renew it
+            for k in range(4):
+                link.run(seconds / 4)
+                if k < 3:
+                    link.server.get("/3/0/0")
+            link.server.raw(d)
+            link.run(1)
+            assert len(calls) == times, (typ, seconds)

@@ -558,3 +558,133 @@ def test_gateway_commands():
         assert m.code == code, (v["id"], m)
         done += 1
     assert done > 12 and link.client.get("/3/0/14") == "87x"
+
+
+# object 1003: a value that may only be written stands first; object 1004: two resources that must be given
+SECRET = table(1003, [(0, 2, INTEGER), (1, 3, INTEGER)])
+PAIR = table(1004, [(0, 0x13, STRING), (1, 0x13, STRING), (2, 3, INTEGER)])
+
+
+def test_a_first_resource_that_may_only_be_written():
+    link, s = client(version="1.1")
+    c = link.client
+    c.objects(SECRET)
+    c.create("/1003/0")
+    c.set("/1003/0/0", 42)
+    c.set("/1003/0/1", 7)
+    for accept in (TEXT, TLV, None):
+        assert s.get("/1003/0/0", accept).code == _NOT_ALLOWED
+    assert s.observe("/1003/0/0").code == _NOT_ALLOWED and not c.observations()
+    assert s.get("/1003/0", TLV).payload == unhex("c10107")
+    assert (
+        s.get("/1003", TLV).payload == unhex("030000c10107")
+        or b"*" not in s.get("/1003", TLV).payload
+    )
+    # its value is not to be measured either
+    assert s.attributes("/1003/0/0", "gt=5").code == _BAD
+    assert s.put("/1003/0/0", b"43", TEXT).code == _CHANGED and c.get("/1003/0/0") == 43
+
+
+def test_the_first_of_several_resource_instances():
+    link, s = client(version="1.1")
+    c = link.client
+    for given in (0, 3):
+        c.set("/1000/0/12", {0: 1, 3: 2, 65534: 3})
+        assert s.put("/1000/0/12/%d" % given, b"9", TEXT).code == _CHANGED
+        assert c.get("/1000/0/12") == {0: 9 if not given else 1, 3: 9 if given else 2, 65534: 3}
+        assert s.get("/1000/0/12/%d" % given, TEXT).payload == b"9"
+    # the whole of it is replaced, and a partial update of it adds
+    assert s.put("/1000/0/12", unhex("410507"), TLV).code == _CHANGED
+    assert c.get("/1000/0/12") == {5: 7}
+    assert s.post("/1000/0", unhex("830c 410008"), TLV).code == _CHANGED
+    assert c.get("/1000/0/12") == {5: 7, 0: 8}
+    assert s.observe("/1000/0/12/0", TEXT).payload == b"8"
+    # one that is not there
+    for ri in (1, 4, 65534):
+        assert s.get("/1000/0/12/%d" % ri, TEXT).code == _NOT_FOUND
+    assert s.get("/1000/0/2/0", TEXT).code == _NOT_FOUND
+
+
+def test_delete_a_resource_instance():
+    link, s = client(version="1.1")
+    c = link.client
+    c.set("/1000/0/12", {0: 1, 3: 2})
+    assert s.delete("/1000/0/12/7").code == _NOT_FOUND
+    assert s.delete("/1000/0/12/0").code == _DELETED and c.get("/1000/0/12") == {3: 2}
+    assert s.delete("/1000/0/12/0").code == _NOT_FOUND
+    assert s.delete("/1000/0/12/3").code == _DELETED and c.get("/1000/0/12") == {}
+    before = state(link)
+    for path, code in (
+        ("/1000/0/2/0", _NOT_FOUND),  # it has no instances
+        ("/1000/0/12", _NOT_ALLOWED),
+        ("/1000/0/2", _NOT_ALLOWED),
+        ("/3/0/11/0", _NOT_ALLOWED),  # read-only
+        ("/1000/0/13/9", _NOT_FOUND),
+    ):
+        assert s.delete(path).code == code, path
+    assert state(link) == before
+    # 1.0 does not know of it
+    link, s = client(version="1.0")
+    link.client.set("/1000/0/12", {0: 1, 3: 2})
+    assert s.delete("/1000/0/12/0").code == _NOT_ALLOWED
+    assert link.client.get("/1000/0/12") == {0: 1, 3: 2}
+
+
+def test_create_needs_all_that_is_mandatory():
+    link, s = client()
+    c = link.client
+    c.objects(PAIR)
+    c.on_create("/1004", lambda path, v: None)
+    for payload, code in (
+        ("", _BAD),
+        ("c10041", _BAD),
+        ("c10142", _BAD),
+        ("c10205", _BAD),
+        ("c10041 c10205", _BAD),
+        ("c10142 c10205", _BAD),
+        ("c10041 c10142", _CREATED),
+        ("c10142 c10041 c10205", _CREATED),
+    ):
+        n = len(ids(c, 1004))
+        assert s.post("/1004", unhex(payload), TLV).code == code, payload
+        assert len(ids(c, 1004)) == n + (code == _CREATED), payload
+    # set() on the device's own side needs none of it
+    c.create("/1004/9")
+
+
+def test_the_last_instance_id():
+    link, s = client()
+    c = link.client
+    c.on_create("/1000", lambda path, v: None)
+    # 65535 is reserved (OMA's MAX_ID)
+    for payload in ("23ffff c10141", "20ffff"):
+        assert s.post("/1000", unhex(payload), TLV).code == _BAD
+    assert ids(c, 1000) == [0, 1]
+    assert s.post("/1000", unhex("23fffe c10141"), TLV).code == _CREATED
+    assert s.get("/1000/65534/1", TEXT).payload == b"A"
+    for path in ("/1000/65535", "/1000/65536", "/1000/65534/65535", "/65535", "/1000/99999"):
+        for m in (s.get(path), s.put(path, b"", TLV), s.delete(path)):
+            assert m.code in (_NOT_FOUND, _NOT_ALLOWED, _BAD), (path, m)
+    assert s.delete("/1000/65534").code == _DELETED
+
+
+def test_resources_of_another_version():
+    # 1.0 does not know 1/x/23 and 26; executing 1/x/9 is for all
+    for version, known in (("1.0", ()), ("1.1", (23,)), ("1.2", (23, 26))):
+        link, s = client(version=version)
+        link.account(5, "coap://boot", 0, True)
+        store(link.client, "/1/0/23", False)
+        store(link.client, "/1/0/26", False)
+        whole = s.get("/1/0", TLV).payload
+        links = s.get("/1/0", LINK).payload
+        for rid, value in ((23, b"0"), (26, b"0")):
+            path = "/1/0/%d" % rid
+            code = _CONTENT if rid in known else _NOT_FOUND
+            assert s.get(path, TEXT).code == code, (version, path)
+            assert (bytes((0xC1, rid, 0)) in whole) == (rid in known)
+            assert (b"</1/0/%d>" % rid in links) == (rid in known)
+            code = _CHANGED if rid in known else _NOT_FOUND
+            assert s.put(path, value, TEXT).code == code, (version, path)
+        if version != "1.0":
+            continue
+        assert s.get("/1/0/9", TEXT).code in (_NOT_FOUND, _NOT_ALLOWED)

@@ -700,3 +700,66 @@ def test_a_secure_address_without_security():
     link.run(2)
     assert not link.server.heard and "CONNECT_FAILURE" in link.names()
     assert printed() == [ValueError]
+
+
+def test_a_uri_without_scheme():
+    for uri, port in (
+        ("server", 5683),
+        ("server:1234", 1234),
+        ("coap://server", 5683),
+        ("coap://server:5684/", 5684),
+        ("coap://server/path?query", 5683),
+    ):
+        link = Link(uri=uri)
+        assert link.server.port == port and len(registers(link.server)) == 1, uri
+    for uri in (
+        "",
+        "server:",
+        "server:0",
+        "server:65536",
+        "server:-1",
+        "server:x",
+        "ftp://server",
+        "://server",
+    ):
+        assert uri == "" or raises(ValueError, Link, uri, False), uri
+    assert Link("server:65535").server.port == 65535 and Link("server:1").server.port == 1
+
+
+def test_nothing_is_pending_after_a_de_registration():
+    # a notification that nobody acknowledged, and an update, are given up: the DELETE is the last word
+    link = Link()
+    s = link.server
+    t = s.observe("/3/0/14", 0).token
+    s.attributes("/3/0/14", "pmin=0")
+    s.acks = False
+    link.client.set("/3/0/14", "+01:00")
+    link.run(1)
+    assert len(s.notes(t)) == 1
+    n = len(s.heard)
+    assert link.client.stop() is None
+    link.run(300)
+    assert [m.code for m in s.heard[n:]] == [DELETE] and link.names()[-1] == "DISCONNECT"
+    assert link.client.update() is False and link.client.observations() == []
+    link.client.set("/3/0/14", "+02:00")
+    link.run(300)
+    assert [m.code for m in s.heard[n:]] == [DELETE]
+    # an update is under way
+    link = Link()
+    s = link.server
+    s.reply = lambda m: s.accept(m) if m.code == DELETE or m.path() == "/rd" else None
+    link.client.update()
+    link.run(1)
+    n = len(s.heard)
+    link.client.stop()
+    link.run(300)
+    assert [m.code for m in s.heard[n:]] == [DELETE] and link.client.stat() == 0
+    # the next life has a location of its own
+    s.reply = lambda m: (
+        (0x41, [(LOCATION, "rd"), (LOCATION, "8")], b"") if m.code == POST else None
+    )
+    link.client.start()
+    link.run(2)
+    link.client.stop()
+    link.run(1)
+    assert s.heard[-1].path() == "/rd/8"

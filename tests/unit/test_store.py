@@ -176,3 +176,18 @@ def test_a_notification_that_is_lost():
     x.run(60)
     notes = x.server.notes(t, n)
     assert [v for s, v in pairs(notes[-1].payload)] == [2.0, 3.0], notes
+
+
+def test_how_many_values():
+    # hqmax of the observation, or of what is above
+    for query, at, n in (("hqmax=3", PATH, 3), ("hqmax=4", "/3303", 4), ("hqmax=12", PATH, 12)):
+        x = link(None, version="1.2")
+        assert x.server.attributes(at, query).code == 0x44
+        fill(x, 0.0)
+        x.server.observe(PATH, SENML_JSON)
+        lost(x)
+        fill(x, *[float(k) for k in range(1, 16)])
+        found(x)
+        m, notes = again(x)
+        assert [v for t, v in pairs(notes[0].payload)] == [float(k) for k in range(16 - n, 16)]
+        assert dropped(x.client) == 15 - n
