@@ -4,8 +4,8 @@ from lwm2m.port import module
 
 _time = module("time")
 
-# 30 bits, and nothing here is larger: on 32-bit builds an integer of 31 bits is an object
-_MASK = 0x3FFFFFFF
+# 30 bits, and nothing here is larger: on 32-bit builds an integer of 31 bits is an object; so is the literal in 1.13
+_MASK = 0x1FFFFFFF * 2 + 1
 
 # what tests may set
 now = None  # ticks in ms; None is the real clock
