@@ -95,3 +95,34 @@ def test_a_bootstrap_beside_settings_that_wait_for_it():
         link.until("REGISTRATION_COMPLETE")
         assert ids(lw.client, 1) == [place] and lw.stat() == 2
         assert "lt=60" in link.server.requests[0].query()
+
+
+def test_two_accounts_of_a_bootstrap():
+    # with the second server comes access control, where this image has it
+    lw, link, out = ready()
+    lw.config(lw.Security, [1])
+    lw.config(lw.Security, [0, 100, "coap://boot:5683", 1, 3])
+    b = link.peer("boot")
+    lw.register()
+    link.until("BOOTSTRAP_REG_COMPLETE")
+    for k, host in ((1, b"coap://server"), (2, b"coap://other")):
+        account = tlv(0, host) + tlv(1, b"\0") + tlv(2, b"\3") + tlv(10, bytes((100 + k,)))
+        assert b.put("/0/%d" % k, account, TLV).code == 0x44
+        values = tlv(0, bytes((100 + k,))) + tlv(1, b"\x3c") + tlv(6, b"\0") + tlv(7, b"U")
+        assert b.put("/1/%d" % k, values, TLV).code == 0x44
+    assert b.post("/bs").code == 0x44
+    link.until("REGISTRATION_COMPLETE")
+    link.until("REGISTRATION_COMPLETE")
+    assert lw.update(101) == lw.update(102) == 0
+    lw.unregister()
+    link.run(5)
+    assert lw.stat() == 0 and lw.register() == 0
+    link.until("REGISTRATION_COMPLETE")
+    link.until("REGISTRATION_COMPLETE")
+    try:
+        from lwm2m.objects import access
+    except ImportError:
+        return
+    for host in ("server", "other"):
+        links = link.peer(host).requests[-1].payload.split(b",")
+        assert [x for x in links if x[:4] == b"</2>"], links
