@@ -385,9 +385,9 @@ def test_core_table():
 
 
 @pytest.mark.needs(str(mpy.MPY_CROSS))
-@pytest.mark.parametrize("name", ["model", "model_standard", "model_ipso"])
+@pytest.mark.parametrize("name", ["core", "standard", "ipso"])
 def test_tables_are_one_constant_for_old_and_new_compilers(tmp_path, name):
-    source = ROOT / f"lib/lwm2m/{name}.py"
+    source = ROOT / f"lib/lwm2m/model/tables/{name}.py"
     scope = {}
     exec(source.read_text(), scope)
     for options in (["-b", "5"], []):

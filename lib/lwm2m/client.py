@@ -10,7 +10,16 @@ from .session.connect import parse_uri
 from .session.session import ON, Session
 from .model.tree import Tree
 from .model.values import to_stored, format_path, to_native, parse_path
-from .model.tree import ON_READ, ON_WRITE, ON_EXECUTE, ON_CREATE, ON_DELETE, VALIDATE, ON_STREAM, ON_CHANGE
+from .model.tree import (
+    ON_READ,
+    ON_WRITE,
+    ON_EXECUTE,
+    ON_CREATE,
+    ON_DELETE,
+    VALIDATE,
+    ON_STREAM,
+    ON_CHANGE,
+)
 
 try:
     from _thread import allocate_lock, get_ident

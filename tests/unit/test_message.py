@@ -69,13 +69,22 @@ def test_options():
             (SIZE1, 70000),
         ]
     )
-    assert (p.observe, p.content_format, p.accept, p.block2, p.block1, p.size1) == (0, 11542, 40, 0x1E, 0xFFFFFE, 70000)
+    assert (p.observe, p.content_format, p.accept, p.block2, p.block1, p.size1) == (
+        0,
+        11542,
+        40,
+        0x1E,
+        0xFFFFFE,
+        70000,
+    )
     p = parts([(QUERY, "pmin=1"), (QUERY, ""), (QUERY, "x" * 255)])
     assert [bytes(q) for q in p.query] == [b"pmin=1", b"", b"x" * 255]
     p = parts([(LOCATION, "rd"), (LOCATION, "a b"), (LOCATION, "")])
     assert [bytes(q) for q in p.query] == [b"rd", b"a b", b""]
     p = parts([])
-    assert (p.observe, p.content_format, p.accept, p.block2, p.block1, p.size1) == (-1,) * 6 and not p.query
+    assert (p.observe, p.content_format, p.accept, p.block2, p.block1, p.size1) == (
+        -1,
+    ) * 6 and not p.query
     # an integer may have leading zeros (3.2), Uri-Host and Uri-Port are understood
     p = parts([(URI_HOST, "h"), (URI_PORT, 5683), (FORMAT, b"\0\x2a")])
     assert p.content_format == 42

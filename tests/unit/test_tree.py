@@ -51,7 +51,9 @@ def test_look_up():
         for level in range(3):
             t.minor = level
             v = versions[level]
-            assert version_attribute(t, o) == (b"" if v == 0x10 else b";ver=%d.%d" % (v >> 4, v & 15))
+            assert version_attribute(t, o) == (
+                b"" if v == 0x10 else b";ver=%d.%d" % (v >> 4, v & 15)
+            )
         last = -1
         for r, access, kind in rows:
             assert r > last, "not sorted"
@@ -98,7 +100,9 @@ def test_walk():
     for r in (300, 301, 1, 12, 5):
         t.objects[1000][0][r] = {0: 1} if r == 12 else b"x"
     out = []
-    t.each_resource(1000, 0, lambda arg, o, i, r, kind, v: out.append((arg, o, i, r, kind, v)), "arg")
+    t.each_resource(
+        1000, 0, lambda arg, o, i, r, kind, v: out.append((arg, o, i, r, kind, v)), "arg"
+    )
     assert [x[3] for x in out] == [1, 5, 12, 300, 301]
     assert out[2] == ("arg", 1000, 0, 12, INTEGER, {0: 1})
     t.objects[1000].update({9: {}, 5: {}, 12: {}})

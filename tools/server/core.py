@@ -22,10 +22,10 @@ from aiocoap.numbers.types import NON, RST
 from aiocoap.pipe import Pipe
 from aiocoap.protocol import Request
 
-from  import formats, links
-from bootstrap import BootstrapConfig, Session
-from model import Model
-from peer import Peer
+from . import formats, links
+from .bootstrap import BootstrapConfig, Session
+from .model import Model
+from .peer import Peer
 
 BINDINGS = {"U", "UQ", "S", "SQ", "US", "UQS", "T", "N", "M", "H"}
 

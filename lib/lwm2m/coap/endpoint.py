@@ -27,7 +27,6 @@ _LIFE = const(247000)  # EXCHANGE_LIFETIME, ms
 _SEPARATE = const(93000)  # how long an acknowledged request waits for its response, ms
 
 
-
 class Endpoint:
     """`channel` takes datagrams, `w` is the shared transmit buffer, `p` the shared reader.
 
@@ -205,7 +204,12 @@ class Endpoint:
                 req = x[_REQ]
                 old = req[_SZX]
                 szx = min(p.block1 & 7, old)
-                if p.block1 < 0 or not req[_TOTAL] or code != 0x5F and (code != 0x8D or szx == old):
+                if (
+                    p.block1 < 0
+                    or not req[_TOTAL]
+                    or code != 0x5F
+                    and (code != 0x8D or szx == old)
+                ):
                     return done(RESET if err else code, p)
                 req[_NUM] = (req[_NUM] + 1) << old >> szx if code == 0x5F else 0
                 req[_SZX] = szx

@@ -124,7 +124,9 @@ class Message:
         self.raw = d
         self.token = d[4:p]
         self.start = self.end = n
-        self.observe = self.content_format = self.accept = self.block1 = self.block2 = self.size1 = -1
+        self.observe = self.content_format = self.accept = self.block1 = self.block2 = (
+            self.size1
+        ) = -1
         self.name = None
         self.query = ()
         path = self.path

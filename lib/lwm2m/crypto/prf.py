@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 from .provider import sha256
 
+
 def prf(key, seed, n):
     """`n` bytes of P_SHA256 (RFC 5246 5); `seed` is the label and the seed."""
     if len(key) > 64:

@@ -70,12 +70,7 @@ class Channel:
         if s.bootstrap or not self.resumed or self.resumed not in (True, self.dtls.sid):
             return False
         if c.load and not s.location:
-            try:
-                from ..session.resume import wake
-
-                wake(s, now)
-            except ImportError:
-                pass  # DTLS sessions alone are kept in this image
+            s.restore_registration(now)
         if not s.location or c.now_s >= s.expires:
             return False
         s.state = _ON
@@ -85,16 +80,9 @@ class Channel:
 
     def save(self):
         if self.session.client.save:
-            try:
-                from ..session.resume import keep
-
-                keep(self.session)
-            except ImportError:
-                pass
+            self.session.save_registration()
 
     def close(self):
         self.dtls.close()
         self.session.dtls_session = self.dtls.keep()
         self.socket.close()
-
-

@@ -1,6 +1,7 @@
 # CoRE links (RFC 6690; Core 1.1.1 6.2.1, 6.3.2): 40
 # SPDX-License-Identifier: MIT
 
+
 def put_link(w, root, path, more=b""):
     """Put a link, by commas; `root` is the alternate path (b"" is none), `more` the attributes."""
     if w.written:

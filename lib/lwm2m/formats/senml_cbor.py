@@ -5,7 +5,6 @@ from .senml import digits, inside, record, walk
 from ..model.values import FLOAT, TIME, OBJLNK
 
 
-
 def put(x, o, i, r, ri, t, v, at):
     w = x[2]
     x[3] += 1

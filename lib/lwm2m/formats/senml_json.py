@@ -8,7 +8,6 @@ from ..model.values import STRING, BOOLEAN, OPAQUE, OBJLNK, CORELNK
 json = module("json")
 
 
-
 def value(w, t, v, url=True):
     """Put canonical value `v` of type `t`; an opaque one as base64, `url` saying which (RFC 8428 5)."""
     if t == OPAQUE:

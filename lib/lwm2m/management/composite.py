@@ -10,7 +10,6 @@ _MOST = const(8)  # composite observations of a session
 _PATHS = const(32)  # and paths in a request
 
 
-
 def form(ct):
     """The module of content format `ct`, if it can hold several paths; None otherwise."""
     fmt = find_format(ct)
@@ -20,7 +19,11 @@ def form(ct):
 def serve(s, p, w, now):
     """Answer FETCH or iPATCH `p` on the root; see requests.serve."""
     # SenML-ETCH (RFC 8790) differs from SenML in the number only
-    ct = p.content_format - 210 if p.content_format == 320 or p.content_format == 322 else p.content_format
+    ct = (
+        p.content_format - 210
+        if p.content_format == 320 or p.content_format == 322
+        else p.content_format
+    )
     fmt = form(ct)
     if not fmt:
         raise CoapError(0x8F)
@@ -111,7 +114,9 @@ def content(s, p, paths, obs, ct):
             for y in t.instances(x) if i < 0 else (i,):
                 row = t.definition(x, r) if r >= 0 else READABLE
                 try:
-                    check_readable(t, x, y, r, ri, row if r < 0 or t.in_version(x, row >> 8) else 0)
+                    check_readable(
+                        t, x, y, r, ri, row if r < 0 or t.in_version(x, row >> 8) else 0
+                    )
                     s.check_access(x, y, 1)
                     found.append([x, y, r, ri])
                 except CoapError as e:

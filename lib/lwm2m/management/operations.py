@@ -7,8 +7,19 @@ from ..reporting.attributes import NAMES, attribute_at
 from ..reporting.observations import check_readable
 from ..model.values import format_path, to_native
 from ..coap.numbers import TEXT, TLV, LINK_FORMAT
-from ..model.tree import ON_READ, ON_WRITE, ON_EXECUTE, ON_CREATE, ON_DELETE, VALIDATE, READABLE, WRITABLE, EXECUTABLE, MULTIPLE, MANDATORY
-
+from ..model.tree import (
+    ON_READ,
+    ON_WRITE,
+    ON_EXECUTE,
+    ON_CREATE,
+    ON_DELETE,
+    VALIDATE,
+    READABLE,
+    WRITABLE,
+    EXECUTABLE,
+    MULTIPLE,
+    MANDATORY,
+)
 
 
 # a row of the tables: access << 8 | type

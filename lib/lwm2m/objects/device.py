@@ -6,7 +6,6 @@ from ..port import restart, sys, time
 from ..model.tree import ON_EXECUTE, ON_CHANGE
 
 
-
 def setup(client):
     """Make instance 3/0; the application sets what it knows better, and adds batteries, sensors, ... The clock
     (3/0/13) goes on from what was set; Reboot (3/0/4) is restart() of the platform, and so is Factory Reset

@@ -4,7 +4,6 @@ from ..model.values import to_stored, parse_path
 from ..model.tree import ON_READ, ON_EXECUTE
 
 
-
 def setup(client, auth=None):
     """Give object 16 its behaviour; instances are made by create() or by a server. An Execute of 16/x/1
     calls `auth(path, arguments)`, which returns what 16/x/2 is to show once, a list of bytes. 16/x/3 says

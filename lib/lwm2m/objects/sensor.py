@@ -54,4 +54,6 @@ def setup(client, table=TABLE):
 
     for o in table:
         t.objects.setdefault(o, {})
-        t.hooks.setdefault(o, []).extend(((ON_CHANGE, -1, -1, changed), (ON_EXECUTE, -1, 5605, reset)))
+        t.hooks.setdefault(o, []).extend(
+            ((ON_CHANGE, -1, -1, changed), (ON_EXECUTE, -1, 5605, reset))
+        )

@@ -39,7 +39,6 @@ _OWN = const(18)  # attributes of the request itself (LwM2M 1.2), or None
 _V = const(19)  # the attributes in force
 
 
-
 def reapply_attributes(s):
     for g in (s,) + s.composites:
         for e in g.observations:

@@ -4,7 +4,6 @@ from ..coap.numbers import CoapError
 from ..formats import find_format
 from ..formats.senml import walk
 from ..port import sys
-from ..session.session import ON
 from ..model.values import parse_path
 
 _MOST = const(4)  # Sends of a session that wait for their turn
@@ -26,7 +25,7 @@ def send(client, paths, done=None):
         raise ValueError("nothing to send")
     n = 0
     for s in client.sessions:
-        if s.state == ON and not s.bootstrap and s.minor > 0 and not s.server(23):
+        if s.is_registered() and s.minor > 0 and not s.server(23):
             if len(s.sends) >= _MOST:
                 raise ValueError("too many")
             mine = []

@@ -75,7 +75,9 @@ def open_dtls(c, s, d, lower, host):
             session = c.load and c.load(name)
             session = s.dtls_session or (session and session[:3] == mark and session[3:])
             save = c.save and (lambda b: c.save(name, mark + b))
-            return Connection(lower, identity, key, own, session=session, timeout=timeout, save=save)
+            return Connection(
+                lower, identity, key, own, session=session, timeout=timeout, save=save
+            )
     if mode == 0 or mode == 2:
         from ..dtls.native import Native
 

@@ -37,7 +37,9 @@ class Session:
     channel = dtls = dtls_session = paths = None  # paths: of a composite observation
     update_parts = etag = attempts = sequences = 0
     last_heard = 0  # ticks, when the server was last heard or spoken to: the awake window begins
-    location = composites = fetched_paths = ()  # composite observations, and the paths of the last FETCH
+    location = composites = (
+        fetched_paths
+    ) = ()  # composite observations, and the paths of the last FETCH
     minor = -1
     max_body = 8192  # the longest body that is put together from blocks
     notification_rejected = observe.notification_rejected
@@ -75,7 +77,15 @@ class Session:
                 if len(self.deferred) > 3:
                     raise CoapError(0xA3)
                 t = self.tree
-                x = (t.waiting, t.answers or {}, self.client.now_s, bytes(p.raw), p.data, p.start, p.end)
+                x = (
+                    t.waiting,
+                    t.answers or {},
+                    self.client.now_s,
+                    bytes(p.raw),
+                    p.data,
+                    p.start,
+                    p.end,
+                )
                 self.deferred.append(x)
             raise
         finally:
@@ -106,7 +116,11 @@ class Session:
     def stream_function(self, p):
         """The application's function for an opaque resource that is written, if it takes it as it comes."""
         o, i, r, ri = p.path
-        f = self.tree.hook(ON_STREAM, o, i, r) if r >= 0 and p.code == 3 and p.content_format == 42 else None
+        f = (
+            self.tree.hook(ON_STREAM, o, i, r)
+            if r >= 0 and p.code == 3 and p.content_format == 42
+            else None
+        )
         if f:
             self.check_access(o, i, 2)
         return f
@@ -164,6 +178,26 @@ class Session:
                 hold(self)
             except ImportError:
                 pass
+
+    def is_registered(self):
+        return self.state == ON and not self.bootstrap
+
+    def restore_registration(self, now):
+        """Take back the registration that a deep sleep interrupted, where this image keeps it."""
+        try:
+            from .resume import wake
+
+            wake(self, now)
+        except ImportError:
+            pass  # DTLS sessions alone are kept in this image
+
+    def save_registration(self):
+        try:
+            from .resume import keep
+
+            keep(self)
+        except ImportError:
+            pass
 
     def start(self, delay=0):
         self.store_changes()
@@ -278,7 +312,13 @@ class Session:
         if what & _BINDING:
             q += self.binding()
         self.coap.request(
-            now, 2, self.location, q, 40, c.put_registration if what & _OBJECTS else None, self.updated
+            now,
+            2,
+            self.location,
+            q,
+            40,
+            c.put_registration if what & _OBJECTS else None,
+            self.updated,
         )
 
     def updated(self, code, p):
