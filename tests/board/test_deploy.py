@@ -106,7 +106,9 @@ def test_a_second_time_writes_only_what_changed_and_removes_what_is_stale(disk, 
     assert deploy.main(command) == 0
     assert "; 1 written" in capsys.readouterr().out
     names = disk.exec("print(sorted(disk.files))")
-    assert "client.py'" not in names and "gone" not in names and "/lib/lwm2m/model/tree.mpy" in names
+    assert (
+        "client.py'" not in names and "gone" not in names and "/lib/lwm2m/model/tree.mpy" in names
+    )
 
 
 def test_a_port_that_is_none_is_said_so(capsys):
