@@ -44,7 +44,7 @@ with open(sys.argv[1]) as f:
 out = []
 for job in jobs:
     if job[0] == "encode":
-        t.inst[1000] = {}
+        t.objects[1000] = {}
         for path, v in job[3]:
             p = path.split("/")
             r = int(p[3])

@@ -44,7 +44,7 @@ while True:
             if len(asked) == 1:
                 print("state", c.stat(), failures)
                 c.stop(True)
-                for i in list(c.tree.inst[3303]):
+                for i in list(c.tree.objects[3303]):
                     if i:
                         c.delete("/3303/%%d" %% i)
                 c.set("/3303/0/5750", "name")

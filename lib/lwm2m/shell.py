@@ -361,7 +361,7 @@ class Shell:
 def fresh():
     """A client with every object that this image has."""
     c = Client()
-    for name in ("model_standard", "model_ipso") + tuple(_OBJECTS.split()):
+    for name in ("model.tables.standard", "model.tables.ipso") + tuple(_OBJECTS.split()):
         try:
             if name[:5] == "model":
                 c.objects(__import__(name, globals(), None, ("TABLE",), 1).TABLE)
