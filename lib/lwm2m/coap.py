@@ -49,15 +49,9 @@ class Writer:
         self.limit = head + size
 
     def begin(self, typ, code, mid, token):
-        b = self.buf
-        p = self.head
         n = len(token)
-        b[p] = 0x40 | typ << 4 | n
-        b[p + 1] = code
-        b[p + 2] = mid >> 8
-        b[p + 3] = mid & 255
-        self.pos = p + 4 + n
-        struct.pack_into("8s", b, p + 4, token)
+        self.pos = self.head + 4 + n
+        struct.pack_into(">BBH8s", self.buf, self.head, 0x40 | typ << 4 | n, code, mid, token)
         self.last = 0
 
     def opt(self, num, v):

@@ -31,16 +31,10 @@ _VALIDATE = const(6)
 _STREAM = const(7)
 _CHANGED = const(8)
 
-_BYTES = len("é") > 1  # text is bytes in this build, and any bytes are taken for it
-
-if _BYTES:
+text = str  # text(v, "utf8") is the str of bytes that are UTF-8, else a ValueError
+if len("é") > 1:
+    # text is bytes in this build, and any bytes are taken for it
     from .port.utf8 import text
-else:
-
-    def text(v):
-        """The str of bytes that are UTF-8, else ValueError."""
-        return str(v, "utf8")
-
 
 LATER = object()  # what a function of the application returns that answers later
 
@@ -95,12 +89,12 @@ def canonical(kind, v):
             return v
     elif isinstance(v, str):
         v = v.encode()
-        if _BYTES:
-            text(v)
+        if text is not str:
+            text(v, "utf8")
         return v
     elif isinstance(v, (bytes, bytearray, memoryview)):
         if t != _OPAQUE:
-            text(v)
+            text(v, "utf8")
         return v
     raise ValueError("wrong type")
 

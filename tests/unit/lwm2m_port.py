@@ -4,8 +4,8 @@ from lwm2m.port import module
 
 _time = module("time")
 
-# 30 bits, and nothing here is larger: on 32-bit builds an integer of 31 bits is an object; so is the literal in 1.13
-_MASK = 0x1FFFFFFF * 2 + 1
+# 30 bits, and nothing here is larger: on 32-bit builds an integer of 31 bits is an object
+_MASK = 0x3FFFFFFF
 
 # what tests may set
 now = None  # ticks in ms; None is the real clock
@@ -23,7 +23,9 @@ def ticks_ms():
 
 
 def ticks_add(t, d):
-    return (t + d) & _MASK
+    # without a sum of 31 bits on the way, which MicroPython 1.13 would keep as an object
+    t -= _MASK - (d & _MASK)
+    return t - 1 if t > 0 else t + _MASK
 
 
 def ticks_diff(a, b):
