@@ -14,6 +14,7 @@ random = (
 restarts = 0
 can_restart = True
 name = None
+asked = None  # what open_udp() was called with last
 
 
 def ticks_ms():
@@ -71,4 +72,6 @@ def restart():
 
 
 def open_udp(host, port, options=None, local=0):
+    global asked
+    asked = host, port, options, local
     raise OSError(97)

@@ -624,3 +624,16 @@ def test_what_a_composite_write_may_not_name():
     ):
         assert ipatch(s, *records).code == code, records
         assert everything(link.client) == before, records
+
+
+def test_object_0_is_not_observed_either():
+    link, s = client()
+    m = watch(s, "/0", A, as_is=True)
+    assert sorted([x[0] for x in link.client.observations() if x[0] != "/0"]) == [A]
+    link.client.set("/1001/0/1", "another")
+    link.client.set("/3/0/14", "+05:00")
+    link.run(5)
+    assert s.notes(m.token) == []
+    link.client.set(A, 1.0)
+    link.run(5)
+    assert len(s.notes(m.token)) == 1 and list(told(s.notes(m.token)[0])) == [A]
