@@ -618,6 +618,7 @@ def test_finish_twice():
 
 def test_discover_to_the_letter():
     link = Link(uri=None, start=False, version="1.1")
+    link.client.delete("/0/0")
     link.account(4, "coap://boot", 0, True)
     b = link.peer("boot")
     link.client.start()
@@ -627,7 +628,6 @@ def test_discover_to_the_letter():
     assert b.get("/", LINK).payload.split(b",") == [
         b"</>;lwm2m=1.1",
         b"</0>;ver=1.1",
-        b"</0/0>",
         b'</0/1>;ssid=101;uri="coap://server"',
         b"</0/4>",
         b"</1>;ver=1.1",
