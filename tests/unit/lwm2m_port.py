@@ -14,6 +14,8 @@ random = (
 restarts = 0
 can_restart = True
 name = None
+trouble = None  # called with each comparison of ticks: here tests bring about what may happen at any time
+no_random = False  # urandom() raises
 asked = None  # what open_udp() was called with last
 
 
@@ -26,6 +28,8 @@ def ticks_add(t, d):
 
 
 def ticks_diff(a, b):
+    if trouble:
+        trouble()
     d = (a - b) & _MASK
     return d - _MASK - 1 if d > _MASK >> 1 else d
 
@@ -49,6 +53,8 @@ series = Random(1)
 
 
 def urandom(n):
+    if no_random:
+        raise OSError(5)
     return bytes([series.below(256) if random is None else random for _ in range(n)])
 
 
