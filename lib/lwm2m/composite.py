@@ -10,6 +10,7 @@ _PATHS = const(32)  # and paths in a request
 
 _R = const(0x100)
 _W = const(0x200)
+_MULTI = const(0x800)
 
 
 def form(ct):
@@ -150,6 +151,8 @@ class Group:
         out = []
         for o, i, r, ri in paths:
             for x in s.tree.inst if o < 0 else (o,):
+                if ri >= 0 and not s.tree.row(x, r) & _MULTI:
+                    continue  # a single resource has no instances
                 self.observed = []
                 self.path = [x, i, r, ri]
                 observe(self, self, ct, now)

@@ -16,6 +16,9 @@ random = (
 restarts = 0
 can_restart = True
 name = None
+trouble = None  # called with each comparison of ticks: here tests bring about what may happen at any time
+no_random = False  # urandom() raises
+asked = None  # what open_udp() was called with last
 
 
 def ticks_ms():
@@ -29,6 +32,8 @@ def ticks_add(t, d):
 
 
 def ticks_diff(a, b):
+    if trouble:
+        trouble()
     d = (a - b) & _MASK
     return d - _MASK - 1 if d > _MASK >> 1 else d
 
@@ -52,6 +57,8 @@ series = Random(1)
 
 
 def urandom(n):
+    if no_random:
+        raise OSError(5)
     return bytes([series.below(256) if random is None else random for _ in range(n)])
 
 
@@ -81,4 +88,6 @@ def start_thread(function):
 
 
 def open_udp(host, port, options=None, local=0):
+    global asked
+    asked = host, port, options, local
     raise OSError(97)
