@@ -266,7 +266,8 @@ def build(
     manifest = out / "manifest.py"
     if profile != "none" and "dtls" in features(profile, **single):
         single = dict.fromkeys(board.crypto, True) | single
-    asked = {**single, "port": port or board.client, **({"debug": True} if debug else {})}
+    asked = {**single, "port": port or board.client, "packed": str(out / "packed")}
+    asked |= {"debug": True} if debug else {}
     _manifest(manifest, board, profile, asked)
     # One folder of object files a board: only the frozen part differs from profile to profile.
     kept = cache() / "obj" / f"{name}-{_short(tree)}"
