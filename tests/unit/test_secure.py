@@ -352,7 +352,8 @@ def test_modes_that_are_not_supported():
     x.client.start()
     x.run(1)
     assert x.names() == ["CONNECT_FAILURE", "REGISTRATION_FAILURE"]
-    assert not x.server.heard and printed() == [ValueError]
+    # without the platform's tls there is nobody else to ask
+    assert not x.server.heard and printed() in ([ValueError], [ImportError])
 
 
 def test_an_image_that_keeps_no_registrations():
