@@ -13,17 +13,19 @@ class _Sys:
     """`sys` as the library sees it: what it prints of an exception is kept for the test."""
 
     def __init__(self, module):
-        self._module = module
-        self._errors = []
+        for name in dir(module):
+            if name != "print_exception":
+                setattr(self, name, getattr(module, name))
+        self._errors = errors = []
 
-    def __getattr__(self, name):
-        return getattr(self._module, name)
+        def print_exception(e, *file):
+            if file:
+                module.print_exception(e, *file)
+            else:
+                errors.append(e)
 
-    def print_exception(self, e, *file):
-        if file:
-            self._module.print_exception(e, *file)
-        else:
-            self._errors.append(e)
+        # not a method: `from sys import print_exception` takes no bound one everywhere
+        self.print_exception = print_exception
 
 
 sys = lwm2m.port.sys

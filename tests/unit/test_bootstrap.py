@@ -139,6 +139,9 @@ def test_refused_writes():
     for method, path, ct, data, code in (
         (PUT, "/", TLV, b"", (_NOT_ALLOWED,)),
         (PUT, "/999/0", TLV, b"", (_NOT_FOUND,)),
+        (PUT, "/1/65535", TLV, server(5), (_NOT_FOUND,)),
+        (PUT, "/1", TLV, b"\x28\xff\xff\x03\xc1\x00\x05", (_BAD,)),
+        (PUT, "/1", TLV, b"\x23\xff\xff\xc1\x00\x05", (_BAD,)),
         (PUT, "/1/0", TLV, b"\xc4\x00", (_BAD,)),
         (PUT, "/1/0", TLV, tlv(1, "text with no number"), (_BAD,)),
         (PUT, "/1/0", 9999, b"x", (0x8F,)),

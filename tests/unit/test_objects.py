@@ -516,3 +516,13 @@ def test_errors_are_cleared():
     assert x.server.post("/3/0/12").code == 0x44 and x.client.get("/3/0/11") == {0: 0}
     x.run(1)
     assert x.server.notes(m.token)[-1].payload == b"\x41\x00\x00" or len(x.server.notes(m.token))
+
+
+def test_statistics_of_nothing():
+    x = link(connstat)
+    for r in range(2, 6):
+        assert text(x, "/7/0/%d" % r) == "0"
+    assert x.client.get("/7/0/6") is None or x.server.get("/7/0/6").code == 0x85
+    # between Start and the first message, too
+    x.client.exec("/7/0/6")
+    assert x.client.get("/7/0/5") == 0

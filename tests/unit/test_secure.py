@@ -352,7 +352,8 @@ def test_modes_that_are_not_supported():
     x.client.start()
     x.run(1)
     assert x.names() == ["CONNECT_FAILURE", "REGISTRATION_FAILURE"]
-    assert not x.server.heard and printed() == [ValueError]
+    # without the platform's tls there is nobody else to ask
+    assert not x.server.heard and printed() in ([ValueError], [ImportError])
 
 
 def test_an_image_that_keeps_no_registrations():
@@ -374,3 +375,19 @@ def test_an_image_that_keeps_no_registrations():
         del sys.modules[name]
         if there:
             sys.modules[name] = there
+
+
+def test_a_bootstrap_account_with_the_number_of_a_server():
+    # what is kept of server 1 is not what a bootstrap server with the same number goes on with
+    kept()
+    x = SecureLink(IDENTIFIED, files={})
+    for _ in range(2):
+        b = boot(x, "boot")
+        x.client.set("/0/1/10", 1)
+        n = len(b.requests)
+        x.client.start(bootstrap=True)
+        x.run(3)
+        assert paths(b, n) == ["/bs"] and "REG_UPDATE" not in x.names()
+        assert "reg1" in x.files and "dtls1" in x.files
+        x.client.pause()
+        x = SecureLink(before=x, asleep=10, start=False)

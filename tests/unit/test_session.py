@@ -744,6 +744,21 @@ def test_nothing_is_pending_after_a_de_registration():
     link.client.set("/3/0/14", "+02:00")
     link.run(300)
     assert [m.code for m in s.heard[n:]] == [DELETE]
+    # nor while nobody answers the DELETE
+    link = Link()
+    s = link.server
+    t = s.observe("/3/0/14", 0).token
+    s.attributes("/3/0/14", "pmin=0")
+    s.acks = False
+    link.client.set("/3/0/14", "+01:00")
+    link.run(0.5)
+    assert len(s.notes(t)) == 1
+    s.reply = lambda m: None
+    n = len(s.heard)
+    link.client.stop()
+    link.run(300)
+    assert [m.code for m in s.heard[n:]] == [DELETE] * 5
+    assert link.names()[-1] == "DEREGISTER_FAILURE"
     # an update is under way
     link = Link()
     s = link.server

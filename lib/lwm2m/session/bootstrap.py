@@ -145,7 +145,7 @@ class Bootstrap(Session):
         for x in decode_payload(self, p, o, i, r, ri, True):
             k, n, v = x
             row = t.definition(o, n)
-            if k < 0 or (row and isinstance(v, dict) != bool(row & 0x800)):
+            if not 0 <= k < 65535 or (row and isinstance(v, dict) != bool(row & 0x800)):
                 raise ValueError
             if k not in ids:
                 ids.append(k)
