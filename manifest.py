@@ -29,6 +29,7 @@ FEATURES = {
         "model/values.py",
         "model/tables/core.py",
         "coap/endpoint.py",
+        "coap/blockwise.py",
         "coap/message.py",
         "coap/numbers.py",
         "ids.py",

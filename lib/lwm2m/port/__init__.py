@@ -18,6 +18,11 @@ def module(name):
         return __import__(name)
 
 
+def sooner(wait, left):
+    """The shorter of two waits in ms, of which a negative one is without end."""
+    return left if wait < 0 or 0 <= left < wait else wait
+
+
 sys = module("sys")
 binascii = module("binascii")
 struct = module("struct")
