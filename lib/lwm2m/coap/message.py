@@ -61,15 +61,11 @@ class Writer:
         self.limit = head + size
 
     def begin(self, mtype, code, mid, token):
-        buffer = self.buffer
-        at = self.headroom
         length = len(token)
-        buffer[at] = 0x40 | mtype << 4 | length
-        buffer[at + 1] = code
-        buffer[at + 2] = mid >> 8
-        buffer[at + 3] = mid & 255
-        self.position = at + _HEADER + length
-        struct.pack_into("8s", buffer, at + _HEADER, token)
+        self.position = self.headroom + _HEADER + length
+        struct.pack_into(
+            ">BBH8s", self.buffer, self.headroom, 0x40 | mtype << 4 | length, code, mid, token
+        )
         self.last_option = 0
 
     def option(self, number, value):

@@ -13,15 +13,10 @@ CORELNK = const(9)
 UNSIGNED = const(128)
 TYPE_MASK = const(15)
 
-_BYTES = len("é") > 1  # text is bytes in this build, and any bytes are taken for it
-
-if _BYTES:
+text = str  # text(v, "utf8") is the str of bytes that are UTF-8, else a ValueError
+if len("é") > 1:
+    # text is bytes in this build, and any bytes are taken for it
     from ..port.utf8 import text
-else:
-
-    def text(v):
-        """The str of bytes that are UTF-8, else ValueError."""
-        return str(v, "utf8")
 
 
 def parse_path(path):
@@ -74,12 +69,12 @@ def to_stored(kind, v):
             return v
     elif isinstance(v, str):
         v = v.encode()
-        if _BYTES:
-            text(v)
+        if text is not str:
+            text(v, "utf8")
         return v
     elif isinstance(v, (bytes, bytearray, memoryview)):
         if t != OPAQUE:
-            text(v)
+            text(v, "utf8")
         return v
     raise ValueError("wrong type")
 
