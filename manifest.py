@@ -39,6 +39,8 @@ FEATURES = {
     "dtls": (
         "dtls/channel.py",
         "dtls/record.py",
+        "dtls/ccm.py",
+        "dtls/numbers.py",
         "dtls/handshake.py",
         "crypto/provider.py",
         "crypto/prf.py",
@@ -60,7 +62,7 @@ FEATURES = {
     "crypto": ("crypto/aes.py", "crypto/sha256.py"),
     # Machine code: in frozen images, or as .mpy for one architecture; no profile has it.
     "viper": ("crypto/viper.py",),
-    "native": ("dtls/channel.py", "dtls/native.py"),
+    "native": ("dtls/channel.py", "dtls/native.py", "dtls/numbers.py"),
     "json": ("formats/cbor.py", "formats/senml.py", "formats/senml_json.py", "formats/json.py"),
     "lwm2m_cbor": ("formats/cbor.py", "formats/senml.py", "formats/lwm2m_cbor.py"),
     "series": ("reporting/timeseries.py", "reporting/storing.py"),
