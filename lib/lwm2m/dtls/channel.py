@@ -7,7 +7,7 @@ from .numbers import CLOSED, FAILED, OPEN
 class Channel:
     """What a session speaks through: the datagrams of `socket`, sealed and opened by the connection `dtls`.
 
-    It tells the session of connected(resumed) and disconnected(cause); what follows is the session's business."""
+    It tells the session of connected(resumed) and disconnected(); what follows is the session's business."""
 
     connecting = True
 
@@ -46,7 +46,7 @@ class Channel:
         dtls = self.dtls
         wait = dtls.poll(now)
         if dtls.state == CLOSED or dtls.state == FAILED:
-            self.session.disconnected(dtls.error)
+            self.session.disconnected()
         elif self.connecting and dtls.state == OPEN:
             self.connecting = False
             # the server knows this DTLS session, and so the registration too

@@ -18,9 +18,9 @@ def module(name):
         return __import__(name)
 
 
-def sooner(wait, left):
-    """The shorter of two waits in ms, of which a negative one is without end."""
-    return left if wait < 0 or 0 <= left < wait else wait
+def sooner(wait, other):
+    """The shorter of two waits in ms, where -1 is a wait for nothing."""
+    return other if 0 <= other < wait or wait < 0 else wait
 
 
 sys = module("sys")

@@ -252,8 +252,8 @@ class Session:
                 return
         self.register(c.now)
 
-    def disconnected(self, cause):
-        """The DTLS channel was closed by the server, or failed; `cause` is the alert's number, or negative."""
+    def disconnected(self):
+        """The DTLS channel was closed by the server, or failed."""
         if self.state == ON:
             # the server ended the session: begin another
             self.start()
