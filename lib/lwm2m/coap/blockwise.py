@@ -1,5 +1,7 @@
 # Bodies in blocks (RFC 7959): of requests of ours, of a server's requests, of responses
 # SPDX-License-Identifier: MIT
+from ..port import ticks_add
+from .message import Writer
 from .numbers import (
     BAD_OPTION,
     BLOCK1,
@@ -24,6 +26,8 @@ from .numbers import (
 )
 
 _MOST_UPLOADS = const(3)
+_UPLOAD_LIFETIME = const(247000)  # ms that a transfer may rest, EXCHANGE_LIFETIME
+_LONGEST_HELD = const(8192)  # bytes of a body of ours that is held still while it is sent
 _SMALLEST = const(4)  # a block has 16 << szx bytes: its number, shifted by szx + 4, is an offset
 
 
@@ -35,11 +39,11 @@ def last_block(writer, at):
 class Request:
     """A request of ours. What does not fit into one block goes block by block.
 
-    path, query: sequences of bytes; body(writer) puts the payload, once for each block, or is None
-    szx: the block size is 16 << szx"""
+    path, query: sequences of bytes; body(writer) puts the payload, or is None; szx: the block size is 16 << szx"""
 
     number = 0  # of the block to be sent next
     total = 0  # bytes of the body, once it is known not to fit into one message
+    restarted = False
 
     def __init__(self, code, path, query, content_format, body, szx):
         self.code = code
@@ -73,8 +77,26 @@ class Request:
                 break
             # too long for one block: the same again, as the first of several
             self.total = writer.written
+            self.hold()
         if self.total and not more:
             last_block(writer, block_end)
+
+    def hold(self):
+        """Hold the body still, so that a change in between does not tear it (RFC 7959 2.5).
+
+        One that is too long, or not the same twice, is put anew for each block."""
+        if self.total > _LONGEST_HELD:
+            return
+        try:
+            held = Writer(self.total + 1)
+        except MemoryError:
+            return
+        held.position = 0
+        held.begin_payload(0, self.total)
+        self.body(held)
+        if held.written == self.total:
+            payload = memoryview(held.buffer)[1:]
+            self.body = lambda writer: writer.put(payload)
 
     def go_on(self, code, block1):
         """After a response: True where a block is to be sent next (RFC 7959 2.5, 2.9)."""
@@ -84,8 +106,14 @@ class Request:
         szx = min(block1 & SZX_MASK, old)
         if code == CONTINUE:
             self.number = (self.number + 1) << old >> szx
+            if self.number << szx + _SMALLEST >= self.total:
+                return False  # it had the last block
         elif code == REQUEST_ENTITY_TOO_LARGE and szx < old:
             self.number = 0  # from the start, in smaller blocks
+        elif code == REQUEST_ENTITY_INCOMPLETE and not self.restarted:
+            self.number = 0  # the server has lost the blocks before: once more
+            self.restarted = True
+            return True
         else:
             return False
         self.szx = szx
@@ -94,15 +122,16 @@ class Request:
 
 class Upload:
     """An incoming transfer: `key` tells it apart, `body` is a bytearray or the function that it is streamed to,
-    `offset` that of the next block."""
+    `offset` that of the next block, `due` (ticks) when it is given up."""
 
-    def __init__(self, key, body, offset):
+    def __init__(self, key, body, offset, due):
         self.key = key
         self.body = body
         self.offset = offset
+        self.due = due
 
 
-def take_block1(uploads, message, owner):
+def take_block1(uploads, message, owner, now):
     """Take the block in a request: CONTINUE when more are to come, EMPTY when the message now has the whole body.
 
     Transfers are told apart by method and options, so those of several requests do not mix. A body that is
@@ -134,7 +163,8 @@ def take_block1(uploads, message, owner):
     if more:
         if len(uploads) >= _MOST_UPLOADS:
             uploads.pop(0)
-        uploads.append(Upload(message.transfer_key, body, offset + length))
+        due = ticks_add(now, _UPLOAD_LIFETIME)
+        uploads.append(Upload(message.transfer_key, body, offset + length, due))
         return CONTINUE
     if not code:
         message.data = body
@@ -165,8 +195,10 @@ def put_body(writer, owner, szx, block2, block1, observe, content_format, encode
     if block2 >= 0:
         if block2 & SZX_MASK == SZX_RESERVED:
             raise ValueError
-        number = block2 >> 4
-        szx = min(block2 & SZX_MASK, szx)
+        # a number counts blocks of the size that it comes with (RFC 7959 2.4)
+        asked = block2 & SZX_MASK
+        szx = min(asked, szx)
+        number = block2 >> 4 << asked - szx
     while True:
         writer.position = start
         writer.last_option = 0

@@ -239,7 +239,7 @@ class Endpoint:
             if refusal:
                 raise CoapError(refusal)
             if message.block1 >= 0:
-                code = take_block1(self.uploads, message, self.owner)
+                code = take_block1(self.uploads, message, self.owner, now)
             code = code or self.owner.serve(message, writer, now)
             if writer.last_option < BLOCK1:
                 writer.option(BLOCK1, message.block1)
@@ -280,7 +280,8 @@ class Endpoint:
                 self.resend(exchange.data)
             wait = sooner(wait, left)
         if self.recent and ticks_diff(now, self.recent[-1].at) > _EXCHANGE_LIFETIME:
-            # nothing came for so long that no transfer goes on either
             self.recent.clear()
-            self.uploads.clear()
+        # in the order of their last blocks
+        if self.uploads and ticks_diff(self.uploads[0].due, now) < 0:
+            self.uploads.pop(0)
         return wait
