@@ -30,6 +30,7 @@ FEATURES = {
         "model/values.py",
         "model/tables/core.py",
         "coap/endpoint.py",
+        "coap/blockwise.py",
         "coap/message.py",
         "coap/numbers.py",
         "ids.py",
@@ -39,6 +40,8 @@ FEATURES = {
     "dtls": (
         "dtls/channel.py",
         "dtls/record.py",
+        "dtls/ccm.py",
+        "dtls/numbers.py",
         "dtls/handshake.py",
         "crypto/provider.py",
         "crypto/prf.py",
@@ -60,7 +63,7 @@ FEATURES = {
     "crypto": ("crypto/aes.py", "crypto/sha256.py"),
     # Machine code: in frozen images, or as .mpy for one architecture; no profile has it.
     "viper": ("crypto/viper.py",),
-    "native": ("dtls/channel.py", "dtls/native.py"),
+    "native": ("dtls/channel.py", "dtls/native.py", "dtls/numbers.py"),
     "json": ("formats/cbor.py", "formats/senml.py", "formats/senml_json.py", "formats/json.py"),
     "lwm2m_cbor": ("formats/cbor.py", "formats/senml.py", "formats/lwm2m_cbor.py"),
     "series": ("reporting/timeseries.py", "reporting/storing.py"),

@@ -386,12 +386,12 @@ def opened(server, **more):
 
 def shaking(c):
     """True while a channel keeps its handshake."""
-    return c.hs is not None
+    return c.handshake is not None
 
 
 def early_messages(c):
     """How many messages of the server's a handshake keeps that are not complete, or came before their turn."""
-    return len(c.hs.seen)
+    return len(c.handshake.incoming)
 
 
 class SecurePeer(Peer):

@@ -238,6 +238,31 @@ class Session:
         else:
             self.register(now)
 
+    def connected(self, resumed):
+        """The DTLS channel is open; `resumed` where the server knows its session, and so the registration too."""
+        c = self.client
+        self.emit(18)
+        if resumed and not self.bootstrap:
+            if c.load and not self.location:
+                self.restore_registration(c.now)
+            if self.location and c.now_s < self.expires:
+                self.state = ON
+                self.want_update()
+                self.emit(5)
+                return
+        self.register(c.now)
+
+    def disconnected(self):
+        """The DTLS channel was closed by the server, or failed."""
+        if self.state == ON:
+            # the server ended the session: begin another
+            self.start()
+        elif self.state == _LEAVING:
+            self.deregistered(0, None)
+        else:
+            self.emit(19)
+            self.fail(4)
+
     def register(self, now):
         """Register (Core 1.1.1 6.2.1)."""
         c = self.client
