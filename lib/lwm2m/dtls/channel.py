@@ -2,12 +2,7 @@
 # SPDX-License-Identifier: MIT
 from ..coap.message import Writer
 
-# states of the session, as in session/session.py
-_ON = const(2)
-_LEAVING = const(3)
-_CONNECTING = const(6)
-
-# and of DTLS
+# states of DTLS
 _CLOSED = const(0)
 _OPEN = const(2)
 _BROKEN = const(3)
@@ -23,10 +18,11 @@ class Channel:
         self.dtls = s.dtls = tls
         self.send = tls.send
         if not c._writer or c._writer.headroom < tls.HEAD:
-            c._writer = Writer(c.size, tls.HEAD, tls.TAIL)
+            c._writer = Writer(c.max_message_size, tls.HEAD, tls.TAIL)
 
     def start(self, now):
         tls = self.dtls
+        self.connecting = True
         self.resumed = tls.state == _OPEN or tls.sid
         if tls.state != _OPEN:
             tls.connect(now)
@@ -45,38 +41,14 @@ class Channel:
 
     def poll(self, now):
         """See to the handshake, and to the session that depends on it; the ms until the next time, or -1."""
-        s = self.session
         tls = self.dtls
         wait = tls.poll(now)
         if tls.state == _CLOSED or tls.state == _BROKEN:
-            if s.state == _ON:
-                # the server ended the session: begin another
-                s.start()
-            elif s.state == _LEAVING:
-                s.deregistered(0, None)
-            else:
-                s.emit(19)
-                s.fail(4)
-        elif s.state == _CONNECTING and tls.state == _OPEN:
-            s.emit(18)
-            if not self.known(now):
-                s.register(now)
+            self.session.disconnected()
+        elif self.connecting and tls.state == _OPEN:
+            self.connecting = False
+            self.session.connected(bool(self.resumed) and self.resumed in (True, tls.sid))
         return wait
-
-    def known(self, now):
-        """True where the server knows this DTLS session, and so the registration too."""
-        s = self.session
-        c = s.client
-        if s.bootstrap or not self.resumed or self.resumed not in (True, self.dtls.sid):
-            return False
-        if c.load and not s.location:
-            s.restore_registration(now)
-        if not s.location or c.now_s >= s.expires:
-            return False
-        s.state = _ON
-        s.want_update()
-        s.emit(5)
-        return True
 
     def save(self):
         if self.session.client.save:

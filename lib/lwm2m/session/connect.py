@@ -39,8 +39,8 @@ def open_channel(s):
         channel = c.transport(host, port)
     else:
         channel = open_udp(host, port, c.set_socketoptions, c.local_port)
-    if c.meter:
-        c.meter(channel)
+    for tap in c.taps:
+        tap(channel)
     if mode != 3:
         try:
             from ..dtls.channel import Channel
@@ -50,7 +50,7 @@ def open_channel(s):
             channel.close()
             raise
     elif not c._writer:
-        c._writer = Writer(c.size)
+        c._writer = Writer(c.max_message_size)
     return channel
 
 
