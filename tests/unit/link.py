@@ -482,7 +482,7 @@ def session(client, ssid=None):
 
 def register_all(client):
     """Begin anew with every account, the session with the bootstrap server goes on."""
-    client.register([s for s in client.sessions if s.bootstrap][0])
+    client._register([s for s in client.sessions if s.bootstrap][0])
 
 
 def allow_series(client, n):

@@ -257,7 +257,7 @@ def test_version_and_formats_of_the_registration():
     link = Link(version="1.0")
     m = link.server.requests[0]
     assert "lwm2m=1.0" in m.query() and b"ct=" not in m.payload and b"</>" not in m.payload
-    link = Link(version=None, root="lwm2m")
+    link = Link(version=None, alternate_path="lwm2m")
     assert b'</lwm2m>;rt="oma.lwm2m";ct="' in link.server.requests[0].payload
 
 

@@ -46,7 +46,7 @@ def execute(s, p, row):
         rest = rest[k + 1 :]
     f = s.tree.call_hook(ON_EXECUTE, o, i, r, args)
     if o == 1:
-        s.client.run_command(i, r)
+        s.client._run_command(i, r)
     elif not f:
         raise CoapError(0x84)
     return 0x44
@@ -119,7 +119,7 @@ def check_write(s, o, new, access):
             raise CoapError(0x85)
         if isinstance(v, dict) != bool(row & MULTIPLE):
             raise ValueError
-        x[2] = s.client.accept_value(o, r, v)
+        x[2] = s.client._accept_value(o, r, v)
         t.call_hook(VALIDATE, o, i, r, to_native(row, v))
     for i, r, v in new:
         if r >= 0:
@@ -130,8 +130,8 @@ def store_values(s, o, new):
     for i, r, v in new:
         if r >= 0:
             s.tree.store(o, i, r, -1, v)
-            if s.client.written and not s.bootstrap:
-                s.client.written(o, i, r, v)
+            if not s.bootstrap:
+                s.client._resource_written(o, i, r, v)
 
 
 def create(s, p, w):
@@ -172,7 +172,7 @@ def create(s, p, w):
         raise
     if s.client.access:
         s.client.access.created(s, o, i)
-    for x in s.client.root:
+    for x in s.client._root:
         w.option(8, x)
     for x in o, i:
         w.option(8, b"%d" % x)
@@ -216,7 +216,7 @@ def discover(s, p, w):
             n += 1
             if v is not None:
                 more += b";%s=%s" % (name, str(int(v) if v == int(v) else v).encode())
-        put_link(w, s.client.root_path, format_path(*path), more)
+        put_link(w, s.client._root_path, format_path(*path), more)
 
     def body(w):
         if i < 0:

@@ -24,7 +24,7 @@ def setup(client):
             n[_LARGEST] = max(n[_LARGEST], size)
             n[_COUNT] += 1
 
-    def meter(c):
+    def tap(c):
         out = c.send
         into = c.recv
 
@@ -59,4 +59,4 @@ def setup(client):
         h.append((ON_READ, 0, r, show))
     h.append((ON_EXECUTE, 0, 6, run))
     h.append((ON_EXECUTE, 0, 7, run))
-    client.meter = meter
+    client.taps.append(tap)

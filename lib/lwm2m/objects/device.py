@@ -27,10 +27,10 @@ def setup(client):
 
     def again(wipe):
         # Factory Reset forgets what a bootstrap brought; on a host the client alone starts anew
-        if wipe and client.bootstrap_account() >= 0:
-            client.bootstrap(None)
+        if wipe and client._bootstrap_account() >= 0:
+            client._bootstrap(None)
         elif not restart():
-            client.register(None)
+            client._register(None)
 
     def reboot(path, args):
         client.call_soon(again, path[-1] == "5")

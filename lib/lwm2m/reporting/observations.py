@@ -185,7 +185,7 @@ def poll(s, now):
             # ms since the last notification until this period is over, or far from it
             t = min(x - sec + e[_SEC], 400000) * 1000 - c.now_ms + e[_AT]
             if t <= 0:
-                if s.may_send() and not waits(s, e):
+                if s.may_send() and not s.is_deferred(e[_TOKEN]):
                     notify(s, e, now, sec)
                     return 0
             elif wait < 0 or t < wait:
@@ -209,12 +209,10 @@ def check_readable(t, o, i, r, ri, row):
             raise CoapError(0x84)
 
 
-def waits(s, e):
-    # True where a function is still to answer for the notification before
-    for x in s.deferred:
-        if len(x) < 6 and x[4][_TOKEN] == e[_TOKEN]:
-            return True
-    return False
+def notify_later(s, e, now):
+    # unless the observation was ended meanwhile
+    if e in s.observations:
+        notify(s, e, now, s.client.now_s)
 
 
 def notify(s, e, now, sec):
@@ -245,7 +243,7 @@ def notify(s, e, now, sec):
         if not x.args[0]:
             # a function answers later, and the notification waits for that
             t.reported = t.snapshot = None
-            s.deferred.append((t.waiting, t.answers or {}, sec, s, e))
+            s.defer(lambda now: notify_later(s, e, now), token)
             return
         # what can't be read any more ends with its error (RFC 7641 4.2)
         used = None

@@ -114,7 +114,7 @@ def cache(client, path, n, oldest=False):
     """Keep up to `n` values of a resource with their times. What comes when that is full is dropped, or
     with `oldest` takes the place of the oldest. KeyError where the instance is missing, ValueError where the
     path or the type does not allow it, there is a cache already, or there are `Series.most`."""
-    o, i, r, ri, row = client.resource_at(path)
+    o, i, r, ri, row = client._resource_at(path)
     t = client.tree
     s = t.series or Series(t)
     if n < 1 or len(s.rings) >= s.most or not s.ring(o, i, r, row, n, oldest, False):
