@@ -24,7 +24,7 @@ def walk(x, tree, paths):
                     tree.each_resource(p, q, each, x)
                     continue
                 row = tree.definition(p, r)
-                if row & 0x100 and tree.in_version(p, row >> 8):
+                if row & 0x100 and tree.in_version(p, row):
                     v = tree.read(p, q, r)
                     if ri >= 0:
                         v = {ri: v[ri]} if isinstance(v, dict) and ri in v else None

@@ -114,9 +114,7 @@ def content(s, p, paths, obs, ct):
             for y in t.instances(x) if i < 0 else (i,):
                 row = t.definition(x, r) if r >= 0 else READABLE
                 try:
-                    check_readable(
-                        t, x, y, r, ri, row if r < 0 or t.in_version(x, row >> 8) else 0
-                    )
+                    check_readable(t, x, y, r, ri, row if r < 0 or t.in_version(x, row) else 0)
                     s.check_access(x, y, 1)
                     found.append([x, y, r, ri])
                 except CoapError as e:

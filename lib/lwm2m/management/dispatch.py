@@ -35,7 +35,7 @@ def serve(s, p, w, now):
     if r >= 0:
         row = t.definition(o, r)
         # a version hides what it does not know, except that 1/x/9 may always be executed
-        if not row or not (t.in_version(o, row >> 8) or row & EXECUTABLE):
+        if not row or not (t.in_version(o, row) or row & EXECUTABLE):
             raise CoapError(0x84)
     if code == 1:
         if p.accept == LINK_FORMAT:

@@ -22,8 +22,7 @@ from ..model.tree import (
 )
 
 
-# a row of the tables: access << 8 | type
-
+_GIVEN = MANDATORY | WRITABLE | READABLE
 _FIRST = const(4)  # attributes follow the four ids of their path
 
 
@@ -113,7 +112,7 @@ def check_write(s, o, new, access):
         if r < 0:
             continue
         row = t.definition(o, r)
-        if not row or not t.in_version(o, row >> 8):
+        if not row or not t.in_version(o, row):
             raise CoapError(0x84)
         if not row & access:
             raise CoapError(0x85)
@@ -159,10 +158,9 @@ def create(s, p, w):
     for _, r, v in new:
         if r >= 0:
             d[r] = v
-    t.find(o)
-    for q in range(t.offset, t.offset + 4 * t.count, 4):
+    for rid, definition in t.definitions(o):
         # a mandatory resource that only a server could give must be given
-        if t.table[q + 2] & 0x13 == 0x13 and t.table[q] << 8 | t.table[q + 1] not in d:
+        if definition & _GIVEN == _GIVEN and rid not in d:
             raise ValueError
     t.create(o, i, d)
     try:
@@ -224,15 +222,12 @@ def discover(s, p, w):
         for k in t.instances(o) if i < 0 else (i,):
             if r < 0:
                 entry(b"", o, k, -1, -1)
-            t.find(o)
-            b = t.table
-            for q in range(t.offset, t.offset + 4 * t.count, 4):
-                x = b[q] << 8 | b[q + 1]
-                a = b[q + 2]
+            for x, definition in t.definitions(o):
+                a = definition >> 8
                 # a resource is there by its value, or by a function that reads or executes it
                 if (
                     (r < 0 or r == x)
-                    and t.in_version(o, a)
+                    and t.in_version(o, definition)
                     and (
                         t.get(o, k, x) is not None
                         or t.hook(ON_READ, o, k, x)
