@@ -2,15 +2,6 @@
 # SPDX-License-Identifier: MIT
 from .port import sys
 
-# What a file is best known for.
-_PARTS = {
-    "Client": "client",
-    "CoapError": "coap.numbers",
-    "LATER": "model.tree",
-    "Lwm2m": "quectel",
-    "lwm2m": "quectel",
-}
-
 
 class Face:
     """What `import lwm2m` gives from the second import on: a module that can be called (the first import
@@ -26,26 +17,26 @@ class Face:
         if name[:1] == "_":
             raise AttributeError(name)
         # a part of the package, such as aio or presets, or what one is best known for
-        part = _PARTS.get(name, name)
+        part = {
+            "Client": "client",
+            "CoapError": "coap.numbers",
+            "LATER": "model.tree",
+            "lwm2m": "quectel",
+        }
+        part = part.get(name, name)
         try:
-            part = __import__(part, globals(), None, ("x",), 1)
+            module = __import__(part, globals(), None, ("x",), 1)
         except ImportError as error:
-            if name in _PARTS:
-                if self.absent(error, part):
-                    raise ImportError("no lwm2m/%s.py in this image" % part)
-                raise
-            if hasattr(self.Lwm2m, name):
-                return getattr(self.lwm2m(), name)
-            if self.absent(error, part):
-                raise AttributeError(
-                    "lwm2m has no %s: neither a name nor a file of this image" % name
-                )
-            raise
-        return getattr(part, name, part)
+            if part == name:
+                from .quectel import Lwm2m
 
-    def absent(self, error, part):
-        """Is it the file itself that an ImportError is about, or one that it imports?"""
-        return ".%s'" % part in str(error)
+                if hasattr(Lwm2m, name):
+                    return getattr(self.lwm2m(), name)
+            if ".%s'" % part not in str(error):
+                raise  # the part is there, and what it imports is not
+            kind = AttributeError if part == name else ImportError
+            raise kind("no %s: no file lwm2m/%s.py in this image" % (name, part.replace(".", "/")))
+        return getattr(module, name, module)
 
 
 face = sys.modules[__name__] = Face()

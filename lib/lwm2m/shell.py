@@ -46,7 +46,7 @@ def words(line):
     """The words of a line; quotes hold one together."""
     out = []
     s = q = None
-    for c in text(line.encode() if isinstance(line, str) else line) + " ":
+    for c in text(line.encode() if isinstance(line, str) else line, "utf8") + " ":
         if c == q:
             q = None
         elif q:
@@ -58,7 +58,7 @@ def words(line):
             else:
                 s += c
         elif s is not None:
-            out.append(text(s))
+            out.append(text(s, "utf8"))
             s = None
     if q or len(line) > _LINE:
         raise ValueError
@@ -89,7 +89,7 @@ def shown(t, v, option=None):
         return "OPAQUE(%d)" % len(v)
     if isinstance(v, bool):
         v = int(v)
-    v = decimal(v) if isinstance(v, (int, float)) else text(v)
+    v = decimal(v) if isinstance(v, (int, float)) else text(v, "utf8")
     # what a server wrote must not look like a line of the shell
     for n in range(-1, 32):
         v = v.replace(chr(n & 127), "\\x%02x" % (n & 127))

@@ -48,7 +48,7 @@ IF_MATCH, URI_HOST, ETAG, OBSERVE, URI_PORT, LOCATION, URI_PATH, FORMAT = 1, 3, 
 QUERY, ACCEPT, BLOCK2, BLOCK1, SIZE2, SIZE1 = 15, 17, 23, 27, 28, 60
 TEXT, LINK, OPAQUE, CBOR, TLV = 0, 40, 42, 60, 11542
 
-_START = (1 << 30) - 5000  # the ticks wrap around soon after the start
+_START = 0x3FFFFFFF - 4999  # the ticks wrap around soon after the start
 
 
 def left_over():

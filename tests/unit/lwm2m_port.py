@@ -4,8 +4,8 @@ from lwm2m.port import module
 
 _time = module("time")
 
-# 30 bits, and nothing here is larger: on 32-bit builds an integer of 31 bits is an object; so is the literal in 1.13
-_MASK = 0x1FFFFFFF * 2 + 1
+# 30 bits, and nothing here is larger: on 32-bit builds an integer of 31 bits is an object
+_MASK = 0x3FFFFFFF
 
 # what tests may set
 now = None  # ticks in ms; None is the real clock
@@ -16,6 +16,9 @@ random = (
 restarts = 0
 can_restart = True
 name = None
+trouble = None  # called with each comparison of ticks: here tests bring about what may happen at any time
+no_random = False  # urandom() raises
+asked = None  # what open_udp() was called with last
 
 
 def ticks_ms():
@@ -23,10 +26,14 @@ def ticks_ms():
 
 
 def ticks_add(t, d):
-    return (t + d) & _MASK
+    # without a sum of 31 bits on the way, which MicroPython 1.13 would keep as an object
+    t -= _MASK - (d & _MASK)
+    return t - 1 if t > 0 else t + _MASK
 
 
 def ticks_diff(a, b):
+    if trouble:
+        trouble()
     d = (a - b) & _MASK
     return d - _MASK - 1 if d > _MASK >> 1 else d
 
@@ -50,6 +57,8 @@ series = Random(1)
 
 
 def urandom(n):
+    if no_random:
+        raise OSError(5)
     return bytes([series.below(256) if random is None else random for _ in range(n)])
 
 
@@ -79,4 +88,6 @@ def start_thread(function):
 
 
 def open_udp(host, port, options=None, local=0):
+    global asked
+    asked = host, port, options, local
     raise OSError(97)

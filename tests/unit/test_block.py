@@ -535,3 +535,35 @@ def test_two_transfers_take_turns():
             assert s.put("/9/0/2", a[at : at + 16], OPAQUE, block).code == code
             assert s.put("/9/0/0", b[at : at + 16], TEXT, block).code == code
         assert link.client.get("/9/0/2") == a and link.client.get("/9/0/0") == str(b, "utf8")
+
+
+def test_two_methods_do_not_mix():
+    # PUT and POST of one path, with the same options
+    link = opaque_client()
+    s = link.server
+    a = b"\xc8\x00\x0efirst of them "
+    b = b"\xc8\x02\x0etwo, as bytes."
+    assert len(a) == len(b) == 17
+    for num, more in ((0, 8), (1, 0)):
+        for method, data in ((PUT, a), (POST, b)):
+            m = s.request(
+                method,
+                "/9/0",
+                [(FORMAT, TLV), (BLOCK1, num << 4 | more)],
+                data[16 * num : 16 * num + 16],
+            )
+            assert m.code == (0x5F if more else 0x44), (method, num, m)
+    assert link.client.get("/9/0/0") == "first of them "
+    assert link.client.get("/9/0/2") == b"two, as bytes."
+
+
+def test_options_of_each_block():
+    link = opaque_client()
+    for szx in (None, 3, 5):
+        body, out = pieces(link, "/9/0/2", szx)
+        for num, m in enumerate(out):
+            # the size is told in the first answer to who did not ask for blocks
+            assert (m.opt(SIZE2) is None) == (num > 0 or szx is not None), (szx, num)
+            assert m.opt(BLOCK1) is None and m.opt(OBSERVE) is None
+    m = link.server.get("/3/0/0")
+    assert m.opt(SIZE2) is None and m.opt(BLOCK2) is None and not m.all(ETAG)

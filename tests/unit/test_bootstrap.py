@@ -614,3 +614,69 @@ def test_finish_twice():
     out = [m for m in b.heard if m.mid == 0x500]
     assert len(out) >= 1 and all([m.code == _CHANGED for m in out])
     assert link.client.stat() == 2 and link.names().count("BOOTSTRAP_TRANSFER_COMPLETE") == 1
+
+
+def test_discover_to_the_letter():
+    link = Link(uri=None, start=False, version="1.1")
+    link.client.delete("/0/0")
+    link.account(4, "coap://boot", 0, True)
+    b = link.peer("boot")
+    link.client.start()
+    link.until("BOOTSTRAP_REG_COMPLETE")
+    assert b.put("/0/1", security("coap://server", 101), TLV).code == _CHANGED
+    assert b.put("/1/7", server(101), TLV).code == _CHANGED
+    assert b.get("/", LINK).payload.split(b",") == [
+        b"</>;lwm2m=1.1",
+        b"</0>;ver=1.1",
+        b'</0/1>;ssid=101;uri="coap://server"',
+        b"</0/4>",
+        b"</1>;ver=1.1",
+        b"</1/7>;ssid=101",
+        b"</3>;ver=1.1",
+        b"</3/0>",
+    ]
+    assert b.get("/3", LINK).payload == b"</>;lwm2m=1.1,</3>;ver=1.1,</3/0>"
+    # the ids of the two instances of an account need not be the same
+    assert b.post("/bs").code == _CHANGED
+    link.until("REGISTRATION_COMPLETE")
+    assert "lt=500" in link.peer("server").requests[0].query()
+
+
+def test_keys_must_be_whole():
+    for more, code in (
+        (tlv(3, "a") + tlv(5, "b"), _CHANGED),
+        (tlv(3, "a"), _ACCEPT),
+        (tlv(5, "b"), _ACCEPT),
+        (tlv(3, "") + tlv(5, "b"), _ACCEPT),
+        (b"", _ACCEPT),
+    ):
+        link, b = started()
+        # what comes there is DTLS
+        link.peer("server").hear = lambda d: None
+        accounts(b)
+        values = tlv(0, "coaps://server") + tlv(1, 0) + tlv(2, 0) + tlv(10, 101) + more
+        assert b.put("/0/1", values, TLV).code == _CHANGED
+        assert b.post("/bs").code == code, more
+
+
+def test_its_own_account_stays_a_bootstrap_servers():
+    link, b = started()
+    own = tlv(0, "coap://boot") + tlv(1, 1) + tlv(2, 3)
+    other = tlv(0, "coap://server") + tlv(1, 0) + tlv(2, 3) + tlv(10, 101)
+
+    def both(first, second):
+        return bytes((0x08, 0, len(first))) + first + bytes((0x08, 1, len(second))) + second
+
+    for path, data, code in (
+        ("/0/0", own, _CHANGED),
+        ("/0/0", other, _BAD),
+        ("/0/0", tlv(0, "coap://boot"), _BAD),
+        ("/0", both(own, other), _CHANGED),
+        ("/0", both(other, own), _BAD),
+        ("/0", both(other, other), _BAD),
+        ("/0/1", other, _CHANGED),
+    ):
+        before = state(link)
+        assert b.put(path, data, TLV).code == code, (path, data)
+        assert code == _CHANGED or state(link) == before
+    assert link.client.get("/0/0/1") is True and link.client.get("/0/1/1") is False

@@ -512,3 +512,42 @@ def test_parts_of_the_package():
     except ImportError:
         return
     assert callable(lwm2m.aio.run)
+
+
+def test_calls_that_name_a_first_resource():
+    link, c = client()
+    c.create("/3303/1")
+    for path in ("/3303/7/0", "/3303/7/0/0", "/6/1"):
+        assert raises(ValueError, c.create, path), path
+    assert ids(c, 3303)[-1] == 1
+    for path in ("/3/0/0/0", "/1000/0/2/0"):
+        assert raises(ValueError, c.set, path, 1) and raises(ValueError, c.get, path), path
+    c.set("/1000/0/12", {0: 1, 3: 4})
+    assert c.get("/1000/0/12/0") == 1 and c.get("/1000/0/12/3") == 4
+    assert c.get("/1000/0/12/1") is None
+    c.set("/1000/0/12/0", 9)
+    assert c.get("/1000/0/12") == {0: 9, 3: 4}
+    c.delete("/1000/0/12/0")
+    assert c.get("/1000/0/12") == {3: 4}
+    c.set("/3/0/0", "maker")
+    assert link.server.get("/3/0/0", TEXT).payload == b"maker"
+    c.set("/3/0/0", None)
+    assert link.server.get("/3/0/0", TEXT).code == 0x84
+
+
+def test_bootstrap_trigger_without_an_account():
+    link = Link(version="1.1")
+    assert link.server.post("/1/0/9").code == 0x85
+    link.run(5)
+    assert link.client.stat() == 2 and len(link.server.requests) == 1
+
+
+def test_local_port():
+    # none but that which the application asks for
+    for options, local in (({}, 0), ({"local_port": 56830}, 56830)):
+        link = Link(start=False, **options)
+        link.client.transport = None
+        lwm2m_port.asked = None
+        link.client.start()
+        link.run(1)
+        assert lwm2m_port.asked == ("server", 5683, None, local), lwm2m_port.asked

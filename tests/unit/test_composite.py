@@ -623,3 +623,34 @@ def test_what_a_composite_write_may_not_name():
     ):
         assert ipatch(s, *records).code == code, records
         assert everything(link.client) == before, records
+
+
+def test_object_0_is_not_observed_either():
+    link, s = client()
+    m = watch(s, "/0", A, as_is=True)
+    assert sorted([x[0] for x in link.client.observations() if x[0] != "/0"]) == [A]
+    link.client.set("/1001/0/1", "another")
+    link.client.set("/3/0/14", "+05:00")
+    link.run(5)
+    assert s.notes(m.token) == []
+    link.client.set(A, 1.0)
+    link.run(5)
+    assert len(s.notes(m.token)) == 1 and list(told(s.notes(m.token)[0])) == [A]
+
+
+def test_an_instance_of_a_single_resource_is_left_out():
+    link, s = client()
+    for path in ("/3303/0/5701/0", "/3/0/14/0", A + "/0"):
+        m = watch(s, path, B, as_is=True)
+        assert told(m) == {B: 30.0}, path
+        for v in ("x", "y"):
+            link.client.set("/3303/0/5701", v)
+            link.client.set("/3/0/14", v)
+            link.client.set(A, float(len(s.heard)))
+            link.run(2)
+        n = len(s.notes(m.token))
+        link.client.set(B, 31.0)
+        link.run(2)
+        assert len(s.notes(m.token)) == n + 1 and told(s.notes(m.token)[-1]) == {B: 31.0}
+        assert s.request(GET, "/3/0/0", [(OBSERVE, 1)], token=m.token).code == 0x45
+        link.client.set(B, 30.0)

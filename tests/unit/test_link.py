@@ -188,3 +188,15 @@ def test_hostile_requests():
     ):
         m = s.get(path, LINK)
         assert m.code in (0x84, 0x85, 0x80), (path, m)
+
+
+def test_instances_in_their_order():
+    link = Link(start=False)
+    c = link.client
+    c.objects(IPSO)
+    for k in (5, 2):
+        c.create("/3303/%d" % k)
+    c.start()
+    link.until("REGISTRATION_COMPLETE")
+    for payload in (link.server.requests[0].payload, link.server.get("/3303", LINK).payload):
+        assert 0 < payload.find(b"</3303/2>") < payload.find(b"</3303/5>")

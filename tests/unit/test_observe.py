@@ -819,3 +819,13 @@ def test_confirmable_by_attribute():
             link.run(1)
             (n,) = s.notes(m.token)
             assert (n.typ == CON) == (default if con is None else con == "1"), (default, con)
+
+
+def test_one_period_for_both():
+    link, s = client()
+    token, at = watch(link, attributes=("pmin=10", "pmax=10"))
+    assert link.client.observations() == [(T, 1, 10, 10)]
+    link.run(35)
+    assert [m.at - at for m in s.notes(token)] == [10000, 20000, 30000]
+    s.attributes(T, "pmax=9")
+    assert link.client.observations() == [(T, 1, 10, 0)]

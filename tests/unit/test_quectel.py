@@ -101,6 +101,7 @@ def test_failures():
         lw.update(1000)
         link.until("REGISTRATION_COMPLETE")
         t = texts(out)
+        assert out[0][:2] == [6, 1], out[0]
         assert t[0] == '"update","failed",1000' and t[-1] == '"ready","successfully",1000', t
         s.reply = s.accept
     del out[:]

@@ -86,3 +86,22 @@ def test_an_account_that_is_cleared_leaves_its_settings_free():
     link.until("REGISTRATION_COMPLETE")
     assert lw.client.get("/1/1/0") == 77 and ids(lw.client, 1) == [1]
     assert "lt=600" in link.server.requests[-1].query()
+
+
+def test_settings_beside_another_account():
+    # instance 1 of object 1 is another account's: the settings of server 1 go behind it
+    lw, link, out = ready()
+    lw.config(lw.Security, [1])
+    assert lw.config(lw.Security, [2, 1001, "coap://other", 0, 3]) == 0
+    c = lw.client
+    c.create("/1/1")
+    store(c, "/1/1/0", 1001)
+    assert lw.config(lw.Security, [1, 1000, U, 0, 3]) == 0
+    assert lw.config(lw.Server, [1, 600, 2, 60, 86400, 1, "U"]) == 0
+    assert lw.config(lw.Server, [2, 700, 2, 60, 86400, 1, "U"]) == 0
+    assert lw.register() == 0
+    link.until("REGISTRATION_COMPLETE")
+    link.until("REGISTRATION_COMPLETE")
+    assert ids(c, 1) == [1, 2] and c.get("/1/2/0") == 1000 and c.get("/1/1/0") == 1001
+    assert "lt=600" in link.server.requests[0].query()
+    assert "lt=700" in link.peer("other").requests[0].query()

@@ -688,3 +688,55 @@ def test_resources_of_another_version():
         if version != "1.0":
             continue
         assert s.get("/1/0/9", TEXT).code in (_NOT_FOUND, _NOT_ALLOWED)
+
+
+# object 1006: 0 is a number that may only be read
+FIXED = table(1006, [(0, 1, INTEGER), (1, 3, INTEGER)])
+
+
+def test_a_first_resource_that_may_only_be_read():
+    link, s = client(version="1.1")
+    c = link.client
+    c.objects(FIXED)
+    c.create("/1006/0")
+    c.set("/1006/0/0", 5)
+    before = state(link)
+    for method in (PUT, POST):
+        for path, data in (("/1006/0", "c10007"), ("/1006/0", "c10007 c10108")):
+            m = s.request(method, path, [(FORMAT, TLV)], unhex(data))
+            assert m.code == _NOT_ALLOWED, (method, path, m)
+    assert s.put("/1006/0/0", b"7", TEXT).code == _NOT_ALLOWED and state(link) == before
+    # what a function says of a first resource counts as of any other
+    c.validate("/1002", lambda path, v: v != "no")
+    assert s.post("/1002", unhex("c2006e6f"), TLV).code == _BAD and ids(c, 1002) == []
+
+
+def test_create_what_is_there():
+    link, s = client()
+    before = state(link)
+    for first in ("00", "01"):
+        assert s.post("/1000", unhex("03%s c10141" % first), TLV).code == _BAD, first
+    # several instances, of which the second has another id
+    assert s.post("/1000", unhex("0305 c10141 0300 c10142"), TLV).code in (_BAD, _CREATED)
+    assert [x for x in state(link) if x[1] < 2] == before
+
+
+def test_every_format():
+    link, s = client(version="1.2")
+    for path, accept in (
+        ("/1000/0/1", (0, 1541, 1542, 1543, 11542, 11543, 60, 110, 112, 11544)),
+        ("/1000/0/5", (42, 0, 60, 11542, 11543, 110, 112)),
+        ("/1000/0", (1542, 1543, 11542, 11543, 110, 112, 11544)),
+    ):
+        answers = {}
+        for ct in accept:
+            m = s.get(path, ct)
+            assert m.code == _CONTENT and m.opt(FORMAT) == ct, (path, ct, m)
+            answers[ct] = m.payload
+        # the numbers that 1.0 began with
+        for old in (1542, 1543):
+            assert old not in answers or answers[old] == answers[old + 10000]
+        assert answers.get(1541) in (None, answers.get(0))
+    for ct in (1, 41, 50, 111, 1540, 1545, 10000, 10042, 10110, 11540, 11545, 65535):
+        assert s.get("/1000/0/1", ct).code == _ACCEPT, ct
+        assert s.put("/1000/0/1", b"x", ct).code == _FORMAT, ct

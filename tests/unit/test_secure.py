@@ -65,6 +65,14 @@ def test_both_suites_of_an_account():
         assert x.server.get("/3/0/0", TEXT).payload == b"MicroPython"
 
 
+def test_what_is_offered_by_default():
+    # CBC takes an account that asks for it
+    x = SecureLink({"suites": (CBC,)}, start=False)
+    x.client.start()
+    x.run(1)
+    assert x.names() == ["CONNECT", "SECURE_FAILURE", "REGISTRATION_FAILURE"]
+
+
 def test_long_bodies_fit_between_head_and_tail():
     for suites in ((CCM,), (CBC,)) if HAVE_CBC else ((CCM,),):
         x = SecureLink({"suites": suites, "cid": b"0123456789"}, start=False)

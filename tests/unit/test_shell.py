@@ -622,3 +622,17 @@ def test_fresh_has_every_object():
     for o in (1, 2, 16, 19, 3300, 3303, 3304, 3311, 3340, 3347):
         assert ids(c, o) == [], o
     assert stored(c, 0) == {0: {}}
+
+
+def test_codes_of_refusals():
+    s = shell()
+    for refusal, number in (
+        (0x80, -22),
+        (0x81, -13),
+        (0x84, -2),
+        (0x85, -1),
+        (0xA0, -5),
+        (0x8F, -5),
+    ):
+        s.client.on_exec("/3/0/4", lambda path, args: refusal)
+        assert code(s, "exec 3/0/4") == number, refusal

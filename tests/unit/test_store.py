@@ -193,3 +193,18 @@ def test_how_many_values():
         m, notes = again(x)
         assert [v for t, v in pairs(notes[0].payload)] == [float(k) for k in range(16 - n, 16)]
         assert dropped(x.client) == 15 - n
+
+
+def test_an_absurd_number_of_values():
+    # a server may ask for more than there is memory: the history is bounded
+    for query in ("hqmax=300000", "hqmax=4000000000", "hqmax=99999999999999999999"):
+        x = link(None, version="1.2")
+        if x.server.attributes(PATH, query).code >= 0x80:
+            continue
+        fill(x, 0.0)
+        x.server.observe(PATH, SENML_JSON)
+        lost(x)
+        fill(x, *[float(k) for k in range(1, 100)])
+        found(x)
+        again(x)
+        assert x.client.stat() == 2 and dropped(x.client) == 99 - 64

@@ -15,15 +15,11 @@ class Writer:
         self.limit = head + size
 
     def begin(self, typ, code, mid, token):
-        b = self.buffer
-        p = self.headroom
         n = len(token)
-        b[p] = 0x40 | typ << 4 | n
-        b[p + 1] = code
-        b[p + 2] = mid >> 8
-        b[p + 3] = mid & 255
-        self.position = p + 4 + n
-        struct.pack_into("8s", b, p + 4, token)
+        self.position = self.headroom + 4 + n
+        struct.pack_into(
+            ">BBH8s", self.buffer, self.headroom, 0x40 | typ << 4 | n, code, mid, token
+        )
         self.last_option = 0
 
     def option(self, num, v):

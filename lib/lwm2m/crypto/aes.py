@@ -116,7 +116,8 @@ class aes:
         """Encipher whole blocks into `dst` (`src` itself may be given), or into new bytes."""
         n = len(src)
         d = self.room(src, dst)
-        struct.pack_into("%ds" % n, d, 0, src)
+        if d is dst is not src:
+            struct.pack_into("%ds" % n, d, 0, src)
         j = 0
         x = self.iv or bytes(16)
         for o in range(0, n, 16):
@@ -143,4 +144,4 @@ class aes:
     def room(self, src, dst):
         if len(src) & 15 or dst is not None and len(dst) < len(src):
             raise ValueError("whole blocks")
-        return bytearray(len(src)) if dst is None else dst
+        return bytearray(src) if dst is None else dst

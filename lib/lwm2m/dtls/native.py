@@ -1,8 +1,9 @@
 # Secure channels by MicroPython's own tls (mbedTLS): certificates, and pre-shared keys with GCM or CBC
 # SPDX-License-Identifier: MIT
+import io
 import tls
-
-from ..port import binascii, module, struct, ticks_add, ticks_diff
+from binascii import a2b_base64
+from ..port import ticks_add, ticks_diff
 
 # MicroPython knows suites by name only.
 _SUITES = (
@@ -28,10 +29,10 @@ def der(b):
     j = b.find(b"-----END ", i)
     if i < 5 or j < 0:
         raise ValueError("PEM")
-    return binascii.a2b_base64(b[i:j])
+    return a2b_base64(b[i:j])
 
 
-class Bio(module("io").IOBase):
+class Bio(io.IOBase):
     """What tls takes for a socket: one datagram in, datagrams out."""
 
     def __init__(self, lower):
@@ -44,7 +45,7 @@ class Bio(module("io").IOBase):
             return None
         self.data = None
         n = min(len(d), len(b))
-        struct.pack_into("%ds" % n, b, 0, d)
+        b[:n] = d[:n]
         return n
 
     def write(self, b):

@@ -1,6 +1,6 @@
 # CBOR (RFC 8949): the value of one resource (Core 1.1.1 7.4.3), and the reader and writer that other formats share
 # SPDX-License-Identifier: MIT
-from ..port import struct
+from ..port import DOUBLE, struct
 from ..model.values import text
 from ..model.values import to_stored
 from .text import single
@@ -9,8 +9,6 @@ from ..model.values import FLOAT, BOOLEAN, OPAQUE, TIME, OBJLNK
 
 _DEPTH = const(4)  # of tags, arrays and maps in a value
 _EPOCH = const(0xC1)  # tag 1
-# A float below is the number that was sent: beyond, single precision may have rounded it.
-_WHOLE = 1e18 if 16e8 + 0.5 > 16e8 else 1 << 24
 
 
 def head(w, c, n):
@@ -25,21 +23,6 @@ def head(w, c, n):
     else:
         # to shift a long integer would allocate for each of its bytes
         w.put(n.to_bytes(1 << k, "big"))
-
-
-def double(v):
-    """The number that 8 bytes are (IEEE 754): an integer if it is whole, which single precision could not hold."""
-    n = int.from_bytes(v, "big")
-    shift = 1075 - (n >> 52 & 2047)
-    if -12 < shift < 53:
-        m = n & (1 << 52) - 1 | 1 << 52
-        if shift <= 0:
-            m <<= -shift
-            shift = 0
-        if not m & (1 << shift) - 1:
-            m >>= shift
-            return -m if n >> 63 else m
-    return struct.unpack(">d", v)[0]
 
 
 def value(w, t, v):
@@ -75,7 +58,13 @@ def typed(kind, v):
         or isinstance(v, (list, dict))
     ):
         raise ValueError
-    if isinstance(v, float) and t != FLOAT and abs(v) < _WHOLE and v == int(v):
+    # larger ones may be rounded, in single precision
+    if (
+        isinstance(v, float)
+        and t != FLOAT
+        and abs(v) < (1e18 if DOUBLE else 1 << 24)
+        and v == int(v)
+    ):
         v = int(v)
     return to_stored(kind, v)
 
@@ -131,10 +120,13 @@ class Reader:
                 if c == 31:
                     raise ValueError  # infinite, or NaN
                 return -v if n >> 15 else v
-            if c == 0xFA:
-                return struct.unpack(">f", d[p - 4 : p])[0]
-            if c == 0xFB:
-                return double(d[p - 8 : p])
+            if c == 0xFA or c == 0xFB:
+                v = struct.unpack(">f" if c == 0xFA else ">d", d[p - (4 << c - 0xFA) : p])[0]
+                if c == 0xFB and not DOUBLE and 1 << 24 <= abs(v) < 1 << 53:
+                    # seconds since 1970, most likely: by an integer, as single precision would round them
+                    m = (n & (1 << 52) - 1 | 1 << 52) >> 1075 - (n >> 52 & 2047)
+                    return -m if v < 0 else m
+                return v
             return (False, True, None)[c ^ 0xF4]
         if n >= 0:
             if m < 2:
@@ -144,7 +136,7 @@ class Reader:
                     raise IndexError
                 self.p = p + n
                 d = d[p : p + n]
-                return bytes(d) if m == 2 else text(d)
+                return bytes(d) if m == 2 else text(d, "utf8")
         # what is left may hold other items; bignums (tags 2, 3) are beyond every type there is
         if not depth or m < 2 or (m == 6 and (n < 0 or n >> 1 == 1)):
             raise ValueError

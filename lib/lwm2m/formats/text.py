@@ -1,13 +1,9 @@
 # Plain text (Core 1.1.1 7.4.1): the value of one resource; opaque values as base64
 # SPDX-License-Identifier: MIT
 from ..coap.numbers import CoapError
-from ..port import binascii
+from ..port import DOUBLE, binascii
 from ..model.values import to_stored
 from ..model.values import STRING, FLOAT, BOOLEAN, OPAQUE, OBJLNK, CORELNK
-
-
-# what text of a float needs at least, and at most: of double precision, or of single
-_DIGITS = (15, 16, 17) if 16e8 + 0.5 > 16e8 else (6, 7, 8, 9)
 
 
 def single(tree, o, i, r, ri):
@@ -23,14 +19,13 @@ def single(tree, o, i, r, ri):
 def decimal(v):
     """An integer as text, or a float as the shortest that float() turns back into it: str() gives 48.50000000000001
     for 48.5 up to MicroPython 1.19."""
-    if isinstance(v, float):
-        for digits in _DIGITS:
-            text = "%.*g" % (digits, v)
-            if float(text) == v:
-                break
-        # whole, and still a float
-        return text + ".0" if text.strip("-0123456789") == "" else text
-    return str(v)
+    if not isinstance(v, float):
+        return str(v)
+    for digits in range(15 if DOUBLE else 6, 18):
+        text = "%.*g" % (digits, v)
+        if float(text) == v:
+            break
+    return text if "." in text or "e" in text else text + ".0"
 
 
 def base64(v):

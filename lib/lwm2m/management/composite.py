@@ -4,7 +4,7 @@ from ..coap.numbers import CoapError
 from ..formats import find_format
 from ..reporting.observations import observe
 from .operations import store_values, check_write, check_readable
-from ..model.tree import READABLE, WRITABLE
+from ..model.tree import READABLE, WRITABLE, MULTIPLE
 
 _MOST = const(8)  # composite observations of a session
 _PATHS = const(32)  # and paths in a request
@@ -152,6 +152,8 @@ class Group:
         out = []
         for o, i, r, ri in paths:
             for x in s.tree.objects if o < 0 else (o,):
+                if ri >= 0 and not s.tree.definition(x, r) & MULTIPLE:
+                    continue  # a single resource has no instances
                 self.observations = []
                 self.path = [x, i, r, ri]
                 observe(self, self, ct, now)

@@ -17,15 +17,10 @@ TYPE_MASK = const(15)
 
 _IDS = const(65536)  # ids are below that
 
-_TEXT_IS_BYTES = len("é") > 1  # a build without Unicode: str(b, "utf8") takes any bytes
-
-if _TEXT_IS_BYTES:
+text = str  # text(v, "utf8") is the str of bytes that are UTF-8, else a ValueError
+if len("é") > 1:
+    # text is bytes in this build, and any bytes are taken for it
     from ..port.utf8 import text
-else:
-
-    def text(data):
-        """The str of bytes that are UTF-8, else ValueError."""
-        return str(data, "utf8")
 
 
 def parse_path(path):
@@ -81,12 +76,12 @@ def to_stored(definition, value):
             return value
     elif isinstance(value, str):
         value = value.encode()
-        if _TEXT_IS_BYTES:
-            text(value)
+        if text is not str:
+            text(value, "utf8")
         return value
     elif isinstance(value, (bytes, bytearray, memoryview)):
         if kind != OPAQUE:
-            text(value)
+            text(value, "utf8")
         return value
     raise ValueError("wrong type")
 

@@ -22,6 +22,9 @@ sys = module("sys")
 binascii = module("binascii")
 struct = module("struct")
 
+# False where floats have single precision, and so no room for seconds since 1970
+DOUBLE = 1e9 + 1 > 1e9
+
 try:
     from lwm2m_port import *
 except ImportError:

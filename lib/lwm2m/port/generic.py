@@ -18,11 +18,8 @@ _poll = _select.poll()
 try:
     urandom = module("os").urandom
 except AttributeError:
-
-    def urandom(n):
-        """What the system has for keys: the unix port of 1.13 has no function for it. OSError on a board without."""
-        with open("/dev/urandom", "rb") as source:
-            return source.read(n)
+    # the unix port of 1.13 has no function for it; on a board without it is an OSError
+    urandom = lambda n: open("/dev/urandom", "rb").read(n)
 
 
 def time():

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 
 
-def text(v):
-    """The str of bytes that are UTF-8 (RFC 3629), else ValueError."""
+def text(v, encoding):
+    """The str of bytes that are UTF-8 (RFC 3629), the one encoding there is; else ValueError."""
     more = 0  # bytes that the character has still to come; the next is from `low` to `high`
     low = high = 0
     for c in v:
@@ -22,4 +22,4 @@ def text(v):
             high = {0xED: 0x9F, 0xF4: 0x8F}.get(c, 0xBF)
     if more:
         raise ValueError("UTF-8")
-    return str(v, "utf8")
+    return str(v, encoding)

@@ -12,6 +12,7 @@ _HQMAX = const(13)
 _SENML = (110, 112)  # the formats that have times
 # values of a resource, where `hqmax` does not say; the oldest go first, and are counted
 _VALUES = const(10)
+_MOST = const(64)  # and where it says more than there is memory for
 _RINGS = const(8)
 
 
@@ -31,7 +32,7 @@ def hold(s):
         for e in g.observations:
             o, i, r, ri = e[_O:_CT]
             if e[_CT] in _SENML and i in t.objects.get(o, ()):
-                n = e[_V][_HQMAX] or _VALUES
+                n = min(e[_V][_HQMAX] or _VALUES, _MOST)
                 if r < 0:
                     t.each_resource(o, i, one, n)
                 elif ri < 0:

@@ -1,6 +1,6 @@
 # Time series: what is set is kept with its time, until a notification or Send has brought it to a server
 # SPDX-License-Identifier: MIT
-from ..port import module, time
+from ..port import DOUBLE, module, time
 
 array = module("array").array
 
@@ -14,8 +14,6 @@ _BOOLEAN = const(5)
 _PASSING = const(6)  # True where it goes once it is empty: what store.py made
 
 _STEP = 0.001953125
-# where floats are single they hold no seconds since 1970, and times stay whole
-_DOUBLE = 16e8 + _STEP > 16e8
 
 
 class Series:
@@ -37,7 +35,7 @@ class Series:
             t = time()
             if x[_COUNT]:
                 last = x[_TIMES][(end - 1) % size]
-                if _DOUBLE and t <= last < t + 1:
+                if DOUBLE and t <= last < t + 1:
                     # a time of its own for each, in their order, and apart in ms
                     t = last + _STEP
                 if x[_COUNT] == size:
@@ -107,7 +105,7 @@ class Series:
         if not code or (o, i, r) in self.rings:
             return False
         zero = [0] * n
-        times = array("d" if _DOUBLE else "I", zero)
+        times = array("d" if DOUBLE else "I", zero)
         self.rings[o, i, r] = [times, array(code, zero), 0, 0, oldest, code == "b", passing]
         return True
 
