@@ -3,7 +3,7 @@
 from .coap.endpoint import Endpoint
 from .coap.message import Message
 from .coap.numbers import CoapError
-from .formats import find_format
+from .formats import announced, find_format
 from .reporting.observations import resource_changed
 from .port import identity, ready, sys, ticks_add, ticks_diff, ticks_ms
 from .session.connect import parse_uri
@@ -506,9 +506,8 @@ class Client:
         t = self.tree
         root = self.root_path
         ct = b""
-        for n in (60, 110, 112, 1542, 1543, 1544) if t.minor else ():
-            if find_format(n):
-                ct += b" %d" % (n if n < 999 else n + 10000)
+        for number in announced() if t.minor else ():
+            ct += b" %d" % number
         # all images have TLV
         if root or ct[6:]:
             w.put(b"<" + (root or b"/") + b'>;rt="oma.lwm2m"')

@@ -29,17 +29,16 @@ _DRAFT_TLV = const(1542)
 _DRAFT_JSON = const(1543)
 _OMA_TEXT = const(11541)
 
-# Numbers and files. A registration names those of the first part (Core 1.1.1 6.2.1), in this order.
+# Numbers and files. A registration names the formats of the first lines, in this order (Core 1.1.1 6.2.1).
+_ANNOUNCED = const(6)
 # fmt: off
-_ANNOUNCED = (
+_FILES = (
     CBOR, "cbor",
     SENML_JSON, "senml_json",
     SENML_CBOR, "senml_cbor",
     TLV, "tlv",
     LWM2M_JSON, "json",
     LWM2M_CBOR, "lwm2m_cbor",
-)
-_FILES = _ANNOUNCED + (
     TEXT, "text",
     OPAQUE_FORMAT, "opaque",
     _DRAFT_TEXT, "text",
@@ -60,5 +59,6 @@ def find_format(number):
 
 
 def announced():
-    """The numbers of the formats that a registration names, those that this image has."""
-    return [number for number in _ANNOUNCED[::2] if find_format(number)]
+    """The numbers of the formats that a registration names, of those that this image has."""
+    numbers = [_FILES[2 * line] for line in range(_ANNOUNCED)]
+    return [number for number in numbers if find_format(number)]
