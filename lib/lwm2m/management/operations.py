@@ -232,4 +232,6 @@ def delete(session, message, definition):
     session.check_access(oid, iid, MAY_DELETE)
     tree.call_hook(ON_DELETE, oid, iid, ABSENT, None)
     tree.delete(oid, iid)
+    if session.client.access:
+        session.client.access.deleted(oid, iid)
     return DELETED

@@ -68,22 +68,34 @@ def to_stored(definition, value):
         if value == 0 or value == 1:
             return bool(value)
     elif kind == OBJLNK:
-        if not isinstance(value, int):
-            oid, iid = value.split(":") if isinstance(value, str) else value
-            iid = int(iid)
-            value = int(oid) << 16 | iid if 0 <= iid < _IDS else -1
-        if 0 <= value >> 16 < _IDS:
-            return value
-    elif isinstance(value, str):
+        return stored_link(value)
+    else:
+        return stored_bytes(kind, value)
+    raise ValueError("wrong type")
+
+
+def stored_link(value):
+    """An object link, given as an integer, (object, instance) or "object:instance", as an integer."""
+    if not isinstance(value, int):
+        oid, iid = value.split(":") if isinstance(value, str) else value
+        iid = int(iid)
+        value = int(oid) << 16 | iid if 0 <= iid < _IDS else -1
+    if not 0 <= value >> 16 < _IDS:
+        raise ValueError("no object link")
+    return value
+
+
+def stored_bytes(kind, value):
+    """Text, or what an opaque resource has, as bytes."""
+    if isinstance(value, str):
         value = value.encode()
         if text is not str:
             text(value, "utf8")
-        return value
-    elif isinstance(value, (bytes, bytearray, memoryview)):
-        if kind != OPAQUE:
-            text(value, "utf8")
-        return value
-    raise ValueError("wrong type")
+    elif not isinstance(value, (bytes, bytearray, memoryview)):
+        raise ValueError("wrong type")
+    elif kind != OPAQUE:
+        text(value, "utf8")
+    return value
 
 
 def to_native(definition, value):
