@@ -19,6 +19,7 @@ FEATURES = {
         "session/session.py",
         "session/connect.py",
         "management/dispatch.py",
+        "management/discover.py",
         "management/operations.py",
         "reporting/observations.py",
         "reporting/attributes.py",

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: MIT
 from .coap.endpoint import Endpoint
 from .coap.message import Message
-from .coap.numbers import LWM2M_CBOR, SENML_CBOR, SENML_JSON, TLV, CoapError
+from .coap.numbers import LWM2M_CBOR, SENML_CBOR, SENML_JSON, TLV
 from .events import ENGINE_SUSPENDED, NAMES
 from .formats import find_format
 from .ids import (
-    ABSENT,
     BINDING,
     HIGHEST_ID,
     IDENTITY,

@@ -3,7 +3,8 @@
 from ..coap.numbers import CoapError
 from ..formats import find_format
 from ..reporting.observations import observe
-from .operations import store_values, check_write, check_readable
+from ..reporting.observations import check_readable
+from .operations import accept_values, store_values
 from ..model.tree import READABLE, WRITABLE, MULTIPLE
 
 _MOST = const(8)  # composite observations of a session
@@ -47,7 +48,7 @@ def serve(s, p, w, now):
         raise ValueError
     if p.code == 7:
         for o in new:
-            check_write(s, o, new[o], WRITABLE)
+            new[o] = accept_values(s, o, new[o], WRITABLE)
         for o in new:
             store_values(s, o, new[o])
         return 0x44
@@ -87,13 +88,13 @@ def put(s, new, o, i, r, ri, v):
     out = new.setdefault(o, [])
     if ri >= 0:
         for x in out:
-            if x[:2] == [i, r]:
+            if x[:2] == (i, r):
                 x[2][ri] = v
                 return
         old = dict(t.get(o, i, r) or {})
         old[ri] = v
         v = old
-    out.append([i, r, v])
+    out.append((i, r, v))
 
 
 def content(s, p, paths, obs, ct):
@@ -114,9 +115,7 @@ def content(s, p, paths, obs, ct):
             for y in t.instances(x) if i < 0 else (i,):
                 row = t.definition(x, r) if r >= 0 else READABLE
                 try:
-                    check_readable(
-                        t, x, y, r, ri, row if r < 0 or t.in_version(x, row >> 8) else 0
-                    )
+                    check_readable(t, x, y, r, ri, row if r < 0 or t.in_version(x, row) else 0)
                     s.check_access(x, y, 1)
                     found.append([x, y, r, ri])
                 except CoapError as e:

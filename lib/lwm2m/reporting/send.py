@@ -16,7 +16,7 @@ def send(client, paths, done=None):
     ValueError where there is nothing to send, or too many wait."""
     paths = [parse_path(x) for x in ((paths,) if isinstance(paths, str) else paths)]
     found = []
-    walk((lambda x, *_: found.append(x), None), client.tree, paths)
+    walk(lambda *value: found.append(value), client.tree, paths)
     for ct in (client.default_format, 112, 110):
         fmt = find_format(ct)
         if hasattr(fmt, "encode_all"):

@@ -2,20 +2,15 @@
 # SPDX-License-Identifier: MIT
 from ..coap.numbers import (
     BAD_REQUEST,
-    CBOR,
     CHANGED,
     CREATED,
     DELETE,
     DELETED,
     LINK_FORMAT,
-    LWM2M_CBOR,
-    LWM2M_JSON,
     OPAQUE_FORMAT,
     POST,
     PRECONDITION_FAILED,
     PUT,
-    SENML_CBOR,
-    SENML_JSON,
     TIMED_OUT,
     TLV,
 )
@@ -33,7 +28,7 @@ from ..events import (
     SECURE,
     SERVER_DISABLED,
 )
-from ..formats import find_format
+from ..formats import announced
 from ..ids import (
     BINDING,
     BOOTSTRAP_ON_FAILURE,
@@ -48,7 +43,7 @@ from ..model.tree import ON_STREAM
 from ..model.values import format_path
 from ..port import sooner, ticks_diff
 from ..reporting import observations as reporting
-from .session import CONNECTING, IDLE, LEAVING, LONGEST_SLEEP, REGISTERED, REQUESTING, Session
+from .session import CONNECTING, LEAVING, LONGEST_SLEEP, REGISTERED, REQUESTING, Session
 
 # what an update is to say, bits of `update_parts`
 NEW_LIFETIME = const(1)
@@ -72,10 +67,9 @@ def put_registration(client, writer):
     root = client._root_path
     formats = b""
     others = False  # all images have TLV
-    for number in (CBOR, SENML_JSON, SENML_CBOR, TLV, LWM2M_JSON, LWM2M_CBOR):
-        if tree.minor and find_format(number):
-            formats += b" %d" % number
-            others = others or number != TLV
+    for number in announced() if tree.minor else ():
+        formats += b" %d" % number
+        others = others or number != TLV
     if root or others:
         writer.put(b"<" + (root or b"/") + b'>;rt="oma.lwm2m"')
         if others:
