@@ -45,7 +45,7 @@ def serve(s, p, w, now):
         ct = p.accept
         if ct < 0:
             ct = s.client.default_format
-        obs = observe(s, p, ct, now) if p.observe >= 0 else -1
+        obs = observe(s, p, [p.path[:]], ct) if p.observe >= 0 else -1
         try:
             return s.put_content(p, p.path, obs, ct)
         except Exception:

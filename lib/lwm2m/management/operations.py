@@ -203,17 +203,13 @@ def discover(s, p, w):
     if ri >= 0:
         raise CoapError(0x85)
 
-    names = NAMES.split()
-
     def entry(more, *path):
         path = list(path)
         depth = -1 if path == p.path else 3 - path.count(-1)
-        n = _FIRST
-        for name in names:
-            v = attribute_at(s, path, n, depth)
-            n += 1
+        for name in NAMES:
+            v = attribute_at(s, path, name, depth)
             if v is not None:
-                more += b";%s=%s" % (name, str(int(v) if v == int(v) else v).encode())
+                more += b";%s=%s" % (name.encode(), str(int(v) if v == int(v) else v).encode())
         put_link(w, s.client.root_path, format_path(*path), more)
 
     def body(w):
