@@ -39,7 +39,7 @@ from ..ids import (
     SERVER,
 )
 from ..management.dispatch import serve
-from ..model.tree import ON_STREAM
+from ..model.tree import MAY_READ, MAY_WRITE, ON_STREAM
 from ..model.values import format_path
 from ..port import sooner, ticks_diff
 from ..reporting import observations as reporting
@@ -51,8 +51,6 @@ NEW_BINDING = const(2)
 NEW_OBJECTS = const(4)
 FORCED = const(8)  # it is to go, whatever it says
 
-WRITE_RIGHT = const(2)
-READ_RIGHT = const(1)
 
 SHORTEST_PERIOD = const(15)  # seconds between two updates without cause
 FAR = const(1 << 28)  # seconds: far ahead, and yet an integer that is no object
@@ -87,9 +85,7 @@ def put_registration(client, writer):
 class Registration(Session):
     """A session with a LwM2M server, of security instance `security_iid` and server instance `server_iid`."""
 
-    composites = ()  # composite observations
-    fetched_paths = ()  # of the last FETCH
-    paths = None
+    bodies = ()  # composite bodies of which the server may ask for later blocks
     update_parts = 0
     minor = -1  # the minor version to register as; -1: the newest
 
@@ -118,13 +114,13 @@ class Registration(Session):
             return None
         function = self.tree.hook(ON_STREAM, oid, iid, rid)
         if function:
-            self.check_access(oid, iid, WRITE_RIGHT)
+            self.check_access(oid, iid, MAY_WRITE)
         return function
 
-    def put_content(self, message, path, observe, content_format):
+    def put_content(self, message, path, observe, content_format, block2=-1):
         if not message:
-            self.check_access(path[0], path[1], READ_RIGHT)
-        return Session.put_content(self, message, path, observe, content_format)
+            self.check_access(path[0], path[1], MAY_READ)
+        return Session.put_content(self, message, path, observe, content_format, block2)
 
     def notification_rejected(self, mid):
         reporting.notification_rejected(self, mid)
@@ -160,6 +156,13 @@ class Registration(Session):
             wake(self, now)
         except ImportError:
             pass  # DTLS sessions alone are kept in this image
+
+    def restore_parts(self, lifetime, objects_differ):
+        """What the next update has to say: the server knows that lifetime, and other objects perhaps."""
+        if lifetime != self.lifetime():
+            self.update_parts |= NEW_LIFETIME
+        if objects_differ:
+            self.update_parts |= NEW_OBJECTS
 
     def save_registration(self):
         """Keep the registration for after a deep sleep, where this image does."""
@@ -218,7 +221,7 @@ class Registration(Session):
         if self.minor < 0:
             self.minor = client._newest_minor()
         self.tree.minor = self.minor
-        self.location = self.composites = ()
+        self.location = self.bodies = ()
         self.observations = []
         query = self.binding_query()
         query.append(b"ep=" + client.endpoint.encode())
@@ -349,7 +352,7 @@ class Registration(Session):
         """The de-registration is answered, or needs none."""
         if self.disabled:
             self.store_changes()
-        self.location = self.composites = ()
+        self.location = self.bodies = ()
         self.observations = []
         self.save()
         self.close()
@@ -376,7 +379,7 @@ class Registration(Session):
         if client._is_locked():
             return LOCKED_WAIT
         if self.sends:
-            self.sends[0](now)
+            self.sends[0].poll(now)
         wait = min(max(self.due - client.now_s, 0), LONGEST_SLEEP) * 1000 + 1
         if not self.asleep and b"Q" in self.server(BINDING, b""):
             wait = sooner(wait, self.stay_awake(now))
