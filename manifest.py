@@ -44,7 +44,7 @@ FEATURES = {
         "crypto/prf.py",
     ),
     "cbor": ("formats/cbor.py", "formats/senml.py", "formats/senml_cbor.py"),
-    "composite": ("management/composite.py",),
+    "composite": ("management/composite.py", "reporting/composite.py"),
     "send": ("reporting/send.py",),
     "resume": ("session/resume.py",),  # for the options load and save of an image with dtls
     "objects": (

@@ -278,9 +278,9 @@ class Client:
         """[(path, ssid, pmin, pmax), ...] of what servers observe."""
         out = []
         for s in self.sessions:
-            for g in (s,) + s.composites:
-                for e in g.observations:
-                    out.append((format_path(*e[1:5]), s.ssid, e[12], e[13]))
+            for observation in s.observations:
+                for path in observation.paths():
+                    out.append((format_path(*path), s.ssid, observation.pmin, observation.pmax))
         return out
 
     def event(self, fn):

@@ -498,7 +498,7 @@ def set_message_id(client, mid):
 
 def set_observe_number(client, n):
     """The number of the last notification of the first observation."""
-    session(client).observations[0][6] = n
+    session(client).observations[0].sequence = n
 
 
 def request(client, *args):

@@ -5,7 +5,7 @@ from ..formats.link import put_link, version_attribute
 from ..ids import ABSENT, SERVER
 from ..model.tree import EXECUTABLE, MULTIPLE, ON_EXECUTE, ON_READ
 from ..model.values import format_path
-from ..reporting.attributes import FIRST, NAMES, attribute_at
+from ..reporting.attributes import NAMES, attribute_at
 
 _ANY_DEPTH = const(-1)
 _RESOURCE_INSTANCE = const(3)  # ids above the last one in the path of a resource instance
@@ -62,10 +62,9 @@ def is_there(tree, oid, iid, rid, definition):
 def attributes_text(session, path, depth):
     """The attributes in force at a path, from levels with more than `depth` ids, as a link has them."""
     text = b""
-    number = FIRST
-    for name in NAMES.split() if session.attributes else ():
-        value = attribute_at(session, path, number, depth)
-        number += 1
+    for name in NAMES if session.attributes else ():
+        value = attribute_at(session, path, name, depth)
         if value is not None:
-            text += b";%s=%s" % (name, str(int(value) if value == int(value) else value).encode())
+            number = str(int(value) if value == int(value) else value)
+            text += b";%s=%s" % (name.encode(), number.encode())
     return text

@@ -32,10 +32,10 @@ def serve(session, message, writer, now):
             from .composite import serve as serve_composite
         except ImportError:
             raise CoapError(METHOD_NOT_ALLOWED)
-        return serve_composite(session, message, writer, now)
+        return serve_composite(session, message)
     definition = find_target(session.tree, message)
     if method == GET:
-        return get(session, message, writer, now, definition)
+        return get(session, message, writer, definition)
     if method == PUT:
         return put(session, message, definition)
     if method == POST:
@@ -64,7 +64,7 @@ def find_target(tree, message):
     return definition
 
 
-def get(session, message, writer, now, definition):
+def get(session, message, writer, definition):
     """Read, Observe or Discover (Core 1.1.1 6.3.1, 6.4.1, 6.3.2)."""
     if message.accept == LINK_FORMAT:
         return discover(session, message, writer)
@@ -74,7 +74,9 @@ def get(session, message, writer, now, definition):
     number = message.accept
     if number < 0:
         number = session.client.default_format
-    observed = observe(session, message, number, now) if message.observe >= 0 else -1
+    observed = -1
+    if message.observe >= 0:
+        observed = observe(session, message, [message.path[:]], number)
     try:
         return session.put_content(message, message.path, observed, number)
     except Exception:

@@ -18,6 +18,11 @@ def module(name):
         return __import__(name)
 
 
+def sooner(wait, other):
+    """The shorter of two waits in ms, where -1 is a wait for nothing."""
+    return other if 0 <= other < wait or wait < 0 else wait
+
+
 sys = module("sys")
 binascii = module("binascii")
 struct = module("struct")

@@ -37,9 +37,7 @@ class Session:
     channel = dtls = dtls_session = paths = None  # paths: of a composite observation
     update_parts = etag = attempts = sequences = 0
     last_heard = 0  # ticks, when the server was last heard or spoken to: the awake window begins
-    location = composites = (
-        fetched_paths
-    ) = ()  # composite observations, and the paths of the last FETCH
+    location = bodies = ()  # composite observations, and the paths of the last FETCH
     minor = -1
     max_body = 8192  # the longest body that is put together from blocks
     notification_rejected = observe.notification_rejected
@@ -100,8 +98,7 @@ class Session:
                 self.deferred.remove(x)
                 self.tree.answers = x[1]
                 if len(x) < 6:
-                    if x[4] in x[3].observations:
-                        observe.notify(x[3], x[4], now, self.client.now_s)
+                    x[3](now)
                     continue
                 p.parse(x[3], self.client.root)
                 p.data, p.start, p.end = x[4:]
@@ -129,7 +126,23 @@ class Session:
         if self.client.access:
             self.client.access.allow(self, o, i, op)
 
-    def put_content(self, p, path, obs, ct):
+    def defer(self, again, token):
+        t = self.tree
+        self.deferred.append((t.waiting, t.answers or {}, self.client.now_s, again, token))
+
+    def is_deferred(self, token):
+        for x in self.deferred:
+            if len(x) < 6 and x[4] == token:
+                return True
+        return False
+
+    def restore_parts(self, lifetime, objects_differ):
+        """What an update has to say after a sleep."""
+        self.update_parts = (_LIFETIME if lifetime != self.lifetime() else 0) | (
+            _OBJECTS if objects_differ else 0
+        )
+
+    def put_content(self, p, path, obs, ct, block2=-1):
         """Write what stands at `path` in format `ct`, as a response to `p` or (None) a notification."""
         self.format = find_format(ct)
         if not self.format:
@@ -138,7 +151,7 @@ class Session:
             self.check_access(path[0], path[1], 1)
         self.path = path
         self.content_format = ct
-        self.coap.put_body(p.block2 if p else -1, p.block1 if p else -1, obs, ct, self.encode)
+        self.coap.put_body(p.block2 if p else block2, p.block1 if p else -1, obs, ct, self.encode)
         return 0x45
 
     def encode(self, w):
@@ -250,7 +263,7 @@ class Session:
         if self.minor < 0:
             self.minor = c.newest_minor()
         self.tree.minor = self.minor
-        self.location = self.composites = ()
+        self.location = self.bodies = ()
         self.observations = []
         q = self.binding()
         q += [b"ep=" + c.endpoint.encode(), b"lt=%d" % self.lifetime(), b"lwm2m=1.%d" % self.minor]
@@ -360,7 +373,7 @@ class Session:
     def deregistered(self, code, p):
         if self.disabled:
             self.store_changes()
-        self.location = self.composites = ()
+        self.location = self.bodies = ()
         self.observations = []
         if self.dtls:
             self.channel.save()
@@ -444,7 +457,7 @@ class Session:
         if c._depth > 1:
             return 100  # the application holds the lock
         if self.sends:
-            self.sends[0](now)
+            self.sends[0].poll(now)
         wait = min(max(self.due - sec, 0), 1000) * 1000 + 1
         if not self.asleep and b"Q" in self.server(7, b""):
             awake = c.awake * 1000 - ticks_diff(now, self.last_heard)
