@@ -55,30 +55,31 @@ def encode(writer, tree, oid, iid, rid, riid):
     encode_all(writer, tree, ((oid, iid, rid, riid),))
 
 
+def take_key(items, path):
+    """Take a key, an id or an array of them: the path that it goes on to from the one around it."""
+    path = path[:]
+    major = items.head()
+    if major == ARRAY:
+        ids = items.number
+        while items.more(ids):
+            ids -= 1
+            path.append(items.item(1))
+    elif major == UNSIGNED_INTEGER:
+        path.append(items.number)
+    else:
+        raise ValueError
+    if len(path) > _DEPTH:
+        raise ValueError
+    for number in path:
+        if not 0 <= number < ANY_ID:
+            raise ValueError
+    return path
+
+
 def decode_all(data, start, end, tree, emit, root=()):
     items = Reader(memoryview(data)[start:end])
     root = list(root)
     count = 0
-
-    def take_key(path):
-        # a key is an id, or an array of them, and goes on from those around it
-        path = path[:]
-        major = items.head()
-        if major == ARRAY:
-            ids = items.number
-            while items.more(ids):
-                ids -= 1
-                path.append(items.item(1))
-        elif major == UNSIGNED_INTEGER:
-            path.append(items.number)
-        else:
-            raise ValueError
-        if len(path) > _DEPTH:
-            raise ValueError
-        for number in path:
-            if not 0 <= number < ANY_ID:
-                raise ValueError
-        return path
 
     def take_map(around):
         if items.head() != MAP:
@@ -86,7 +87,7 @@ def decode_all(data, start, end, tree, emit, root=()):
         entries = items.number
         while items.more(entries):
             entries -= 1
-            path = take_key(around)
+            path = take_key(items, around)
             if items.peek() == MAP and len(path) > len(around):
                 take_map(path)
             else:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 from ..coap.numbers import (
     CHANGED,
-    IPATCH,
+    FETCH,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
     REQUEST_ENTITY_TOO_LARGE,
@@ -20,11 +20,11 @@ from ..reporting.composite import composite_format, paths_of_body, put_composite
 from ..reporting.observations import observe
 from .operations import accept_values, store_values
 
-_MOST_PATHS = const(32)  # in a request
-_FIRST_BLOCK = const(15)  # the highest Block2 option that asks for it
+_PATHS = const(32)  # in a request
+_FIRST_NUMBER = const(16)  # a Block2 value from here on asks for a later block
 
 
-def serve(session, message, writer, now):
+def serve(session, message):
     """Answer FETCH or iPATCH on the root; see dispatch.serve()."""
     number = message.content_format
     # SenML-ETCH (RFC 8790) differs from SenML in the number only
@@ -37,13 +37,13 @@ def serve(session, message, writer, now):
         raise CoapError(UNSUPPORTED_CONTENT_FORMAT)
     if not session.tree.minor:
         raise CoapError(METHOD_NOT_ALLOWED)
-    if message.code == IPATCH:
-        return write(session, message, form)
-    return read(session, message, form, number)
+    if message.code == FETCH:
+        return read(session, message, form, number)
+    return write(session, message, form)
 
 
 def decode(session, message, form, emit):
-    """Let a format call emit(oid, iid, rid, riid, value) for what is in the payload; ValueError where it is malformed."""
+    """Call emit(oid, iid, rid, riid, value) for each value, or path, in the payload."""
     try:
         form.decode_all(message.data, message.start, message.end, session.tree, emit)
     except (IndexError, TypeError, AttributeError):
@@ -51,28 +51,26 @@ def decode(session, message, form, emit):
 
 
 def read(session, message, form, number):
-    """Read- and Observe-Composite."""
-    if message.start == message.end and message.block2 > _FIRST_BLOCK:
+    """Read or observe several paths; the answer is in the format of the request, unless it accepts another."""
+    paths = []
+
+    def emit(oid, iid, rid, riid, value):
+        path = [oid, iid, rid, riid]
+        if path not in paths:
+            if len(paths) == _PATHS:
+                raise CoapError(REQUEST_ENTITY_TOO_LARGE)
+            paths.append(path)
+
+    if message.start == message.end and message.block2 >= _FIRST_NUMBER:
         # the later blocks of an answer are asked for without the payload (RFC 7959 3.3)
         paths = paths_of_body(session, message)
     else:
-        paths = []
-
-        def emit(oid, iid, rid, riid, value):
-            path = [oid, iid, rid, riid]
-            if path not in paths:
-                if len(paths) == _MOST_PATHS:
-                    raise CoapError(REQUEST_ENTITY_TOO_LARGE)
-                paths.append(path)
-
         decode(session, message, form, emit)
-        if not paths:
-            raise ValueError
+    if not paths:
+        raise ValueError
     if message.accept >= 0:
         number = message.accept
-    observed = -1
-    if message.observe >= 0:
-        observed = observe(session, message, paths, number, True)
+    observed = observe(session, message, paths, number, True) if message.observe >= 0 else -1
     try:
         return put_composite(session, message, paths, observed, number)
     except Exception:
@@ -82,38 +80,33 @@ def read(session, message, form, number):
 
 
 def write(session, message, form):
-    """Write-Composite: all of it, or nothing."""
-    values = {}  # {oid: [(iid, rid, value), ...]}, as operations.decode_payload() has them
-    decode(
-        session,
-        message,
-        form,
-        lambda oid, iid, rid, riid, value: collect(session, values, oid, iid, rid, riid, value),
-    )
+    """Write all of the values in a payload, or none of them; nothing is created."""
+    tree = session.tree
+    values = {}  # {oid: [(iid, rid, value), ...]}, as decode_payload() gives them for one object
+
+    def emit(oid, iid, rid, riid, value):
+        if oid == SECURITY:
+            raise CoapError(UNAUTHORIZED)
+        if rid < 0 or (value is None and tree.definition(oid, rid)):
+            raise ValueError
+        if iid not in tree.objects.get(oid, ()):
+            raise CoapError(NOT_FOUND)
+        session.check_access(oid, iid, MAY_WRITE)
+        of_object = values.setdefault(oid, [])
+        if riid >= 0:
+            for its_iid, its_rid, items in of_object:
+                if its_iid == iid and its_rid == rid:
+                    items[riid] = value
+                    return
+            # beside the instances that there are
+            items = dict(tree.get(oid, iid, rid) or {})
+            items[riid] = value
+            value = items
+        of_object.append((iid, rid, value))
+
+    decode(session, message, form, emit)
     for oid in values:
         values[oid] = accept_values(session, oid, values[oid], WRITABLE)
     for oid in values:
         store_values(session, oid, values[oid])
     return CHANGED
-
-
-def collect(session, values, oid, iid, rid, riid, value):
-    """Take one value of a Write-Composite; an instance of a multiple resource goes beside the others."""
-    tree = session.tree
-    if oid == SECURITY:
-        raise CoapError(UNAUTHORIZED)
-    if rid < 0 or (value is None and tree.definition(oid, rid)):
-        raise ValueError
-    if iid not in tree.objects.get(oid, ()):
-        raise CoapError(NOT_FOUND)
-    session.check_access(oid, iid, MAY_WRITE)
-    of_object = values.setdefault(oid, [])
-    if riid >= 0:
-        for its_iid, its_rid, every in of_object:
-            if its_iid == iid and its_rid == rid:
-                every[riid] = value
-                return
-        every = dict(tree.get(oid, iid, rid) or {})
-        every[riid] = value
-        value = every
-    of_object.append((iid, rid, value))

@@ -32,7 +32,7 @@ def serve(session, message, writer, now):
             from .composite import serve as serve_composite
         except ImportError:
             raise CoapError(METHOD_NOT_ALLOWED)
-        return serve_composite(session, message, writer, now)
+        return serve_composite(session, message)
     definition = find_target(session.tree, message)
     if method == GET:
         return get(session, message, writer, definition)

@@ -47,16 +47,6 @@ def setup(client, table=TABLE):
             presses = values.get(DIGITAL_INPUT_COUNTER, 0) + 1
             tree.store(oid, iid, DIGITAL_INPUT_COUNTER, -1, presses)
 
-    def begin(values, unit):
-        if unit:
-            values.setdefault(SENSOR_UNITS, unit.encode())
-        if unit is None:
-            values.setdefault(DIGITAL_INPUT_STATE, False)
-            values.setdefault(DIGITAL_INPUT_COUNTER, 0)
-        else:
-            # an integer: a measured 0.0 is another value
-            values.setdefault(SENSOR_VALUE, 0)
-
     def reset(path, arguments):
         oid, iid, _, _ = parse_path(path)
         for rid in (MINIMUM_MEASURED, MAXIMUM_MEASURED):
@@ -67,3 +57,15 @@ def setup(client, table=TABLE):
         tree.show(oid)
         tree.add_hook(ON_CHANGE, oid, -1, -1, changed)
         tree.add_hook(ON_EXECUTE, oid, -1, RESET_MEASURED, reset)
+
+
+def begin(values, unit):
+    """Give a new instance what it has at first."""
+    if unit:
+        values.setdefault(SENSOR_UNITS, unit.encode())
+    if unit is None:
+        values.setdefault(DIGITAL_INPUT_STATE, False)
+        values.setdefault(DIGITAL_INPUT_COUNTER, 0)
+    else:
+        # an integer: a measured 0.0 is another value
+        values.setdefault(SENSOR_VALUE, 0)
