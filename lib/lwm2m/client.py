@@ -110,6 +110,7 @@ class Client:
         self.listeners = []
         self._calls = []
         self._answers = {}
+        self._recent = {}  # the last requests of servers, by security instance
         self.tree = t = Tree(self._resource_changed)
         t.objects[0] = d = {0: {}}
         t.objects[1] = {}

@@ -226,7 +226,10 @@ class Session:
                 sys.print_exception(e)
             self.emit(17)
             return self.fail(4)
-        self.coap = Endpoint(self.channel, c._writer, c._message, self)
+        # a registration anew does not make a server's repetitions new requests
+        recent = c._recent.get(self.security_iid)
+        self.coap = Endpoint(self.channel, c._writer, c._message, self, recent)
+        c._recent[self.security_iid] = self.coap.recent
         for k, v in c._coap_options.items():
             setattr(self.coap, k, v)
         self.emit(16)
