@@ -34,6 +34,7 @@ FEATURES = {
         "model/tables/core.py",
         "coap/endpoint.py",
         "coap/blockwise.py",
+        "coap/recent.py",
         "coap/message.py",
         "coap/numbers.py",
         "ids.py",

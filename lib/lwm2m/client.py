@@ -127,6 +127,7 @@ class Client(Servers):
         self._listeners = []
         self._write_listeners = []
         self._answers = {}
+        self._recent = {}  # the last requests of servers, by security instance
         self.tree = tree = Tree(self._resource_changed)
         tree.objects[SECURITY] = {0: {}}
         tree.objects[SERVER] = {}

@@ -533,7 +533,7 @@ def counts(client):
         out["sends"] += len(s.sends)
         if s.coap:
             out["exchanges"] += len(s.coap.exchanges)
-            out["duplicates"] += len(s.coap.recent)
+            out["duplicates"] += len(s.coap.recent.mids)
             out["uploads"] += len(s.coap.uploads)
     return out
 

@@ -705,6 +705,7 @@ def test_a_secure_address_without_security():
 def test_a_uri_without_scheme():
     for uri, port in (
         ("server", 5683),
+        ("server:", 5683),
         ("server:1234", 1234),
         ("coap://server", 5683),
         ("coap://server:5684/", 5684),
@@ -714,7 +715,6 @@ def test_a_uri_without_scheme():
         assert link.server.port == port and len(registers(link.server)) == 1, uri
     for uri in (
         "",
-        "server:",
         "server:0",
         "server:65536",
         "server:-1",

@@ -8,6 +8,7 @@ from .numbers import (
     BAD_REQUEST,
     BLOCK1,
     CON,
+    CREATED,
     EMPTY,
     FETCH,
     FIRST_RESPONSE,
@@ -22,9 +23,9 @@ from .numbers import (
     TIMED_OUT,
     CoapError,
 )
+from .recent import Recent
 
-_MOST_RECENT = const(8)  # requests that are remembered, to know a duplicate
-_EXCHANGE_LIFETIME = const(247000)  # ms (RFC 7252 4.8.2)
+_HEADER = const(4)  # bytes before the token
 _SEPARATE = const(93000)  # how long an acknowledged request waits for its response, ms
 
 
@@ -47,15 +48,6 @@ class Exchange:
         self.request = request
 
 
-class Recent:
-    """A request that was answered: its message id, when (ticks), and the datagram that answered it."""
-
-    def __init__(self, mid, at, data):
-        self.mid = mid
-        self.at = at
-        self.data = data
-
-
 class Endpoint:
     """`channel` takes datagrams, `writer` is the shared transmit buffer, `message` the shared reader.
 
@@ -63,7 +55,7 @@ class Endpoint:
     response code, or EMPTY where the answer comes later. `owner.stream_function(message)` gives a function for a
     body that is to be streamed, or None: see take_block1(). What is put together is bounded by `owner.max_body`.
     `owner.snapshot_tag(first)`: see put_body(). `owner.notification_rejected(mid)` hears of a RST to a
-    non-confirmable message.
+    non-confirmable message. `recent` are the requests that an endpoint before had from the same peer.
     Settable: `ack_timeout` (ms), `random_factor` (1500 is 1.5), `max_retransmit`, `nstart`, `szx`."""
 
     ack_timeout = 2000
@@ -72,7 +64,7 @@ class Endpoint:
     nstart = 1
     szx = 5  # the block size is 16 << szx
 
-    def __init__(self, channel, writer, message, owner):
+    def __init__(self, channel, writer, message, owner, recent=None):
         self.channel = channel
         self.writer = writer
         self.message = message
@@ -81,7 +73,7 @@ class Endpoint:
         self.mid = random[0] << 8 | random[1]
         self.token_prefix = random[2:]
         self.exchanges = []
-        self.recent = []
+        self.recent = recent or Recent()
         self.uploads = []
 
     def transmit_span(self):
@@ -208,11 +200,11 @@ class Endpoint:
     def receive_request(self, message, refusal, now):
         mid = message.mid
         confirmable = message.mtype == CON
-        for recent in self.recent:
-            if recent.mid == mid and ticks_diff(now, recent.at) < _EXCHANGE_LIFETIME:
-                if confirmable:
-                    self.resend(recent.data)
-                return
+        place = self.recent.find(mid, now)
+        if place >= 0:
+            if confirmable:
+                self.answer_again(message, place)
+            return
         # what only reads is done anew for a duplicate (RFC 7252 4.5)
         reads = message.code == GET or message.code == FETCH
         if confirmable:
@@ -222,11 +214,23 @@ class Endpoint:
         else:
             code = self.respond(message, refusal, NON, self.next_mid(), now)
         if code == EMPTY or not reads:
-            if len(self.recent) >= _MOST_RECENT:
-                self.recent.pop(0)
-            self.recent.append(Recent(mid, now, self.datagram()))
+            options = self.datagram()[_HEADER + len(message.token) :] if code == CREATED else b""
+            self.recent.add(mid, code, now, options)
         if code or confirmable:
             self.flush()
+
+    def answer_again(self, message, place):
+        """Answer a request that came before as it was answered then."""
+        writer = self.writer
+        code = self.recent.codes[place]
+        options = self.recent.options_of(place)
+        writer.begin(ACK, code, message.mid, message.token if code else b"")
+        if options:
+            writer.copy(writer.position, options)
+            writer.position += len(options)
+        elif code:
+            writer.option(BLOCK1, message.block1)
+        self.flush()
 
     def respond(self, message, refusal, mtype, mid, now):
         """Write the response to a request, its code is returned: the one place where a refusal is answered.
@@ -279,8 +283,7 @@ class Endpoint:
                 exchange.due = ticks_add(now, left)
                 self.resend(exchange.data)
             wait = sooner(wait, left)
-        if self.recent and ticks_diff(now, self.recent[-1].at) > _EXCHANGE_LIFETIME:
-            self.recent.clear()
+        self.recent.expire(now)
         # in the order of their last blocks
         if self.uploads and ticks_diff(self.uploads[0].due, now) < 0:
             self.uploads.pop(0)

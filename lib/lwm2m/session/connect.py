@@ -28,22 +28,27 @@ def parse_uri(uri, secure=False):
     host = uri
     if "://" in host:
         scheme, host = host.split("://", 1)
+        scheme = scheme.lower()
         secure = scheme == "coaps"
         if not secure and scheme != "coap":
             host = ""
-    host = host.split("/")[0]
-    port = _COAPS_PORT if secure else _COAP_PORT
+    host = host.split("/")[0].split("?")[0]
+    port = ""
     colon = host.rfind(":")
     if colon > host.rfind("]"):
-        port = int(host[colon + 1 :])
+        port = host[colon + 1 :]
         host = host[:colon]
     if host[:1] + host[-1:] == "[]":
-        host = host[1:-1]
-    elif ":" in host:
+        # an address of IPv6, perhaps with a zone (RFC 6874)
+        host = host[1:-1].replace("%25", "%")
+    elif ":" in host or "]" in host:
         host = ""
-    if not host or not 0 < port <= _HIGHEST_PORT:
+    number = _COAPS_PORT if secure else _COAP_PORT
+    if port:
+        number = int(port) if port.isdigit() else 0
+    if not host or not 0 < number <= _HIGHEST_PORT:
         raise ValueError("no address: " + uri)
-    return secure, host, port
+    return secure, host, number
 
 
 def open_channel(session):

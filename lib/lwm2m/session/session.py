@@ -258,7 +258,10 @@ class Session:
                 sys.print_exception(error)
             self.emit(CONNECT_FAILURE)
             return self.fail(REGISTRATION_FAILURE)
-        self.coap = Endpoint(self.channel, client._writer, client._message, self)
+        # a registration anew does not make a server's repetitions new requests
+        recent = client._recent.get(self.security_iid)
+        self.coap = Endpoint(self.channel, client._writer, client._message, self, recent)
+        client._recent[self.security_iid] = self.coap.recent
         for name, value in client._coap_options.items():
             setattr(self.coap, name, value)
         self.emit(CONNECT)
