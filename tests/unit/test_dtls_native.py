@@ -323,6 +323,24 @@ def test_certificates():
         exchange(c, wire, server)
 
 
+def test_every_suite_has_its_number():
+    names = tls.SSLContext(tls.PROTOCOL_DTLS_CLIENT).get_ciphers()
+    for number in (0xC02B, 0xC02C, 0xC023, 0xC02F, 0xC030, 0xC027):
+        Native(Wire(), ca=der(AUTHORITY), name="server", suites=(number,))
+    for number in (GCM, CBC):
+        Native(Wire(), "device", KEY, suites=(number,))
+    # what each of them means, as far as this server has a key for it
+    for number, name in (
+        (0xC02B, "TLS-ECDHE-ECDSA-WITH-AES-128-GCM-SHA256"),
+        (0xC02C, "TLS-ECDHE-ECDSA-WITH-AES-256-GCM-SHA384"),
+        (0xC023, "TLS-ECDHE-ECDSA-WITH-AES-128-CBC-SHA256"),
+    ):
+        if name in names:
+            server = Server(chain=(der(SERVER), der(SERVER_KEY)), suites=[name])
+            c, wire = connected(server, ca=der(AUTHORITY), name="server", suites=(number,))
+            exchange(c, wire, server)
+
+
 def test_certificates_that_are_refused():
     for chain, ca, name in (
         (SERVER, AUTHORITY, "another"),

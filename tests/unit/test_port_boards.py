@@ -177,8 +177,8 @@ class Modem:
             "misc": Module(Power=power),
             "net": Module(getSignal=lambda: self.signal),
             "dataCall": Module(
-                getInfo=lambda profile, family: self.active,
-                getPDPContext=lambda profile: self.context,
+                getInfo=lambda profile, family: self.active if (profile, family) == (1, 0) else -1,
+                getPDPContext=lambda profile: self.context if profile == 1 else (0, "another"),
             ),
         }
 
