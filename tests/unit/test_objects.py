@@ -557,3 +557,35 @@ def test_object_of_ones_own():
     assert link.server.get("/3347/3/5750", TEXT).payload == b"the application's"
     client.delete("/3347/3")
     assert heard == [(3347, 3, -1), (3347, 3, 5500), (3347, 3, 5501), (3347, 3, -1)]
+
+
+def test_connectivity_of_a_wlan():
+    import sys
+
+    class Wlan:
+        def __init__(self, number):
+            assert number == 0
+
+        def status(self, what):
+            assert what == "rssi"
+            return -61
+
+        def ifconfig(self):
+            return "10.0.0.7", "255.255.255.0", "10.0.0.1", "8.8.8.8"
+
+    class Network:
+        WLAN = Wlan
+
+    there = sys.modules.pop("network", None)
+    sys.modules["network"] = Network
+    try:
+        x = link(connmon)
+        assert x.client.get("/4/0/0") == 21 and x.client.get("/4/0/1") == {0: 21}
+        assert text(x, "/4/0/2") == "-61"
+        assert x.client.get("/4/0/4") == {0: "10.0.0.7"}
+        assert x.client.get("/4/0/5") == {0: "10.0.0.1"}
+        assert b"10.0.0.7" in x.server.get("/4/0", TLV).payload
+    finally:
+        del sys.modules["network"]
+        if there:
+            sys.modules["network"] = there

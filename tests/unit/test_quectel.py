@@ -64,7 +64,15 @@ def test_defaults():
     assert (
         "lt=86400" in link.server.requests[0].query() and "b=U" in link.server.requests[0].query()
     )
-    for r, v in ((0, 1000), (1, 86400), (2, 86400), (3, 86400), (5, 86400), (7, "U")):
+    for r, v in (
+        (0, 1000),
+        (1, 86400),
+        (2, 86400),
+        (3, 86400),
+        (5, 86400),
+        (6, True),
+        (7, "U"),
+    ):
         assert lw.client.get("/1/1/%d" % r) == v
     # what was configured goes into the server object
     lw, link, out = ready()

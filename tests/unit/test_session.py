@@ -778,3 +778,12 @@ def test_nothing_is_pending_after_a_de_registration():
     link.client.stop()
     link.run(1)
     assert s.heard[-1].path() == "/rd/8"
+
+
+def test_an_account_without_settings():
+    link = Link(start=False)
+    for r in (1, 7):
+        link.client.set("/1/0/%d" % r, None)
+    link.client.start()
+    link.until("REGISTRATION_COMPLETE")
+    assert link.server.requests[0].query() == ["b=U", "ep=dev", "lt=86400", "lwm2m=1.0"]

@@ -225,3 +225,14 @@ def test_a_first_resource_alone():
     found(x)
     m, notes = again(x, "/1001/0/0")
     assert [v for t, v in pairs(notes[0].payload)] == [6, 7]
+
+
+def test_histories_are_bounded():
+    x = link(None)
+    for k in range(1, 12):
+        x.client.create("/3303/%d" % k)
+        x.client.set("/3303/%d/5700" % k, 1.0)
+        x.server.observe("/3303/%d/5700" % k, SENML_JSON)
+    lost(x)
+    assert counts(x.client)["rings"] == 8
+    found(x)
