@@ -15,7 +15,7 @@ BOARD ?= UNIX
 export PROFILE BOARD LWM2M_REGISTRY LWM2M_VECTORS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo server test unit size bench lint format tables package firmware deploy romfs quec clean
+.PHONY: help setup demo server test unit fuzz size bench lint format tables package firmware deploy romfs quec clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ unit: $(READY) ## unit tests on MicroPython only (TESTS="tlv block" picks some, 
 
 test: unit ## unit tests on MicroPython, then everything that the host drives
 	$(PY) -m pytest tests $(ARGS)
+
+fuzz: $(READY) ## hostile datagrams, in process on MicroPython (N=1000000 SEED=1 KINDS="plain two bootstrap dtls shortage")
+	$(MICROPYTHON) tests/fuzz/fuzz.py -n $(or $(N),20000) -s $(or $(SEED),1) $(KINDS)
 
 size: $(READY) ## what each profile costs in flash and RAM, against the budgets (ARGS=--check, --update)
 	$(PY) -m tools.check.size $(ARGS)

@@ -22,7 +22,7 @@ from tools.build.mpy import micropython
 DEVICE = """
 import gc, sys
 from lwm2m.client import Client
-from lwm2m.model_ipso import TABLE
+from lwm2m.model.tables.ipso import TABLE
 from lwm2m.port import ready
 
 failures = 0
@@ -43,7 +43,7 @@ while True:
             if len(asked) == 1:
                 print("state", c.stat(), failures)
                 c.stop(True)
-                for i in list(c.tree.inst[3303]):
+                for i in list(c.tree.objects[3303]):
                     if i:
                         c.delete("/3303/%%d" %% i)
                 c.set("/3303/0/5750", "name")

@@ -57,7 +57,15 @@ NOT_HERE = (
 )
 
 # Minutes of work on the board: enough that the frozen client does it.
-LONG = ("test_dtls_handshake", "test_dtls_record", "test_dtls_fallback", "test_lossy")
+LONG = (
+    "test_dtls_handshake",
+    "test_dtls_loss",
+    "test_dtls_refusals",
+    "test_dtls_broken",
+    "test_dtls_record",
+    "test_dtls_fallback",
+    "test_lossy",
+)
 
 RUN = """
 def run(name, not_here):

@@ -139,6 +139,9 @@ def test_refused_writes():
     for method, path, ct, data, code in (
         (PUT, "/", TLV, b"", (_NOT_ALLOWED,)),
         (PUT, "/999/0", TLV, b"", (_NOT_FOUND,)),
+        (PUT, "/1/65535", TLV, server(5), (_NOT_FOUND,)),
+        (PUT, "/1", TLV, b"\x28\xff\xff\x03\xc1\x00\x05", (_BAD,)),
+        (PUT, "/1", TLV, b"\x23\xff\xff\xc1\x00\x05", (_BAD,)),
         (PUT, "/1/0", TLV, b"\xc4\x00", (_BAD,)),
         (PUT, "/1/0", TLV, tlv(1, "text with no number"), (_BAD,)),
         (PUT, "/1/0", 9999, b"x", (0x8F,)),
@@ -158,6 +161,8 @@ def test_refused_writes():
         (DELETE, "/1/9", None, b"", (_NOT_FOUND,)),
         (DELETE, "/999", None, b"", (_NOT_FOUND,)),
         (DELETE, "/3/0/14", None, b"", (_NOT_ALLOWED,)),
+        (DELETE, "/3/0/0", None, b"", (_NOT_ALLOWED,)),
+        (DELETE, "/0/0/0", None, b"", (_NOT_ALLOWED,)),
     ):
         m = b.request(method, path, [] if ct is None else [(FORMAT, ct)], data)
         assert m.code in code, (method, path, m)
@@ -471,7 +476,7 @@ def test_the_account_ends():
 def test_access_control():
     acl = tlv(0, 3) + tlv(1, 0) + b"\x86\x02\x41\x65\x01\x41\x66\x03" + tlv(3, 101)
     try:
-        from lwm2m.model_standard import TABLE
+        from lwm2m.model.tables.standard import TABLE
         from lwm2m.objects import access
     except ImportError:
         # an image without it
@@ -614,3 +619,85 @@ def test_finish_twice():
     out = [m for m in b.heard if m.mid == 0x500]
     assert len(out) >= 1 and all([m.code == _CHANGED for m in out])
     assert link.client.stat() == 2 and link.names().count("BOOTSTRAP_TRANSFER_COMPLETE") == 1
+
+
+def test_discover_to_the_letter():
+    link = Link(uri=None, start=False, version="1.1")
+    link.client.delete("/0/0")
+    link.account(4, "coap://boot", 0, True)
+    b = link.peer("boot")
+    link.client.start()
+    link.until("BOOTSTRAP_REG_COMPLETE")
+    assert b.put("/0/1", security("coap://server", 101), TLV).code == _CHANGED
+    assert b.put("/1/7", server(101), TLV).code == _CHANGED
+    assert b.get("/", LINK).payload.split(b",") == [
+        b"</>;lwm2m=1.1",
+        b"</0>;ver=1.1",
+        b'</0/1>;ssid=101;uri="coap://server"',
+        b"</0/4>",
+        b"</1>;ver=1.1",
+        b"</1/7>;ssid=101",
+        b"</3>;ver=1.1",
+        b"</3/0>",
+    ]
+    assert b.get("/3", LINK).payload == b"</>;lwm2m=1.1,</3>;ver=1.1,</3/0>"
+    # the ids of the two instances of an account need not be the same
+    assert b.post("/bs").code == _CHANGED
+    link.until("REGISTRATION_COMPLETE")
+    assert "lt=500" in link.peer("server").requests[0].query()
+
+
+def test_keys_must_be_whole():
+    for more, code in (
+        (tlv(3, "a") + tlv(5, "b"), _CHANGED),
+        (tlv(3, "a"), _ACCEPT),
+        (tlv(5, "b"), _ACCEPT),
+        (tlv(3, "") + tlv(5, "b"), _ACCEPT),
+        (b"", _ACCEPT),
+    ):
+        link, b = started()
+        # what comes there is DTLS
+        link.peer("server").hear = lambda d: None
+        accounts(b)
+        values = tlv(0, "coaps://server") + tlv(1, 0) + tlv(2, 0) + tlv(10, 101) + more
+        assert b.put("/0/1", values, TLV).code == _CHANGED
+        assert b.post("/bs").code == code, more
+
+
+def test_its_own_account_stays_a_bootstrap_servers():
+    link, b = started()
+    own = tlv(0, "coap://boot") + tlv(1, 1) + tlv(2, 3)
+    other = tlv(0, "coap://server") + tlv(1, 0) + tlv(2, 3) + tlv(10, 101)
+
+    def both(first, second):
+        return bytes((0x08, 0, len(first))) + first + bytes((0x08, 1, len(second))) + second
+
+    for path, data, code in (
+        ("/0/0", own, _CHANGED),
+        ("/0/0", other, _BAD),
+        ("/0/0", tlv(0, "coap://boot"), _BAD),
+        ("/0", both(own, other), _CHANGED),
+        ("/0", both(other, own), _BAD),
+        ("/0", both(other, other), _BAD),
+        ("/0/1", other, _CHANGED),
+    ):
+        before = state(link)
+        assert b.put(path, data, TLV).code == code, (path, data)
+        assert code == _CHANGED or state(link) == before
+    assert link.client.get("/0/0/1") is True and link.client.get("/0/1/1") is False
+
+
+def test_no_access_control_without_a_reason():
+    try:
+        from lwm2m.model_standard import TABLE
+    except ImportError:
+        raise Skip("object 2 is not here")
+    link, b = factory()
+    link.client.objects(TABLE)
+    link.client.start()
+    link.until("BOOTSTRAP_REG_COMPLETE")
+    accounts(b)
+    assert b.put("/3/0/14", b"+01:00").code == _CHANGED and b.get("/1/0", TLV).code == _CONTENT
+    assert b.post("/bs").code == _CHANGED
+    link.until("REGISTRATION_COMPLETE")
+    assert b"</2" not in link.peer("server").requests[0].payload and ids(link.client, 2) is None

@@ -5,8 +5,9 @@ import sys
 import lwm2m_port
 from link import *
 
-from lwm2m.model_ipso import TABLE as IPSO
-from lwm2m.model_standard import TABLE as STANDARD
+from lwm2m.model.tables.ipso import TABLE as IPSO
+from lwm2m.model.tables.standard import TABLE as STANDARD
+from lwm2m.model.tree import ON_CHANGE, ON_READ
 from lwm2m.objects import binary, connmon, connstat, light, location, portfolio, sensor, timer
 
 
@@ -445,3 +446,146 @@ def test_objects_are_announced():
         assert (part in m) == (part != b"<6/0>"), m
     m = x.server.get("/6/0", LINK)
     assert b"</6/0/5>" in m.payload and b"</6/0/2>" not in m.payload
+
+
+def test_the_clock_goes_on():
+    x = link()
+    c = x.client
+    start = c.get("/3/0/13")
+    for give in (
+        lambda t: c.set("/3/0/13", t),
+        lambda t: x.server.put("/3/0/13", str(t).encode()),
+    ):
+        for t in (1700000000, 1000000000, 5):
+            give(t)
+            assert c.get("/3/0/13") == t
+            lwm2m_port.seconds += 100
+            assert c.get("/3/0/13") == t + 100
+            assert text(x, "/3/0/13") == str(t + 100)
+    # it goes to whom observes it, with what is there then
+    m = x.server.observe("/3/0/13", TEXT)
+    c.set("/3/0/13", 2000)
+    x.run(1)
+    assert x.server.notes(m.token)[-1].payload == b"2000"
+    assert start > 1000000000
+
+
+def test_reboot():
+    for path in ("/3/0/4", "/3/0/5"):
+        x = link()
+        before = lwm2m_port.restarts
+        m = x.server.post(path)
+        # the answer goes out first
+        assert m.code == 0x44 and lwm2m_port.restarts == before + 1, path
+        x.run(1)
+        assert lwm2m_port.restarts == before + 1
+        # where the platform can't, the client registers anew
+        lwm2m_port.can_restart = False
+        try:
+            n = len(x.server.requests)
+            assert x.server.post(path).code == 0x44
+            x.run(1)
+        finally:
+            lwm2m_port.can_restart = True
+        assert [m.path() for m in x.server.requests[n:]] == ["/rd"], path
+        # the application's own function stands in for it
+        calls = []
+        x.client.on_exec(path, lambda path, args: calls.append(path))
+        before = lwm2m_port.restarts
+        assert x.server.post(path).code == 0x44
+        x.run(1)
+        assert calls == [path] and lwm2m_port.restarts == before
+
+
+def test_factory_reset_bootstraps():
+    x = link()
+    boot = x.peer("boot")
+    x.account(5, "coap://boot", 0, True)
+    before = lwm2m_port.restarts
+    assert x.server.post("/3/0/4").code == 0x44
+    x.run(1)
+    assert lwm2m_port.restarts == before + 1 and not boot.heard
+    assert x.server.post("/3/0/5").code == 0x44
+    x.until("BOOTSTRAP_REG_COMPLETE")
+    assert lwm2m_port.restarts == before + 1 and [m.path() for m in boot.requests] == ["/bs"]
+
+
+def test_errors_are_cleared():
+    x = link()
+    x.client.set("/3/0/11", {0: 2, 1: 5})
+    m = x.server.observe("/3/0/11", TLV)
+    assert x.server.post("/3/0/12").code == 0x44 and x.client.get("/3/0/11") == {0: 0}
+    x.run(1)
+    assert x.server.notes(m.token)[-1].payload == b"\x41\x00\x00" or len(x.server.notes(m.token))
+
+
+def test_statistics_of_nothing():
+    x = link(connstat)
+    for r in range(2, 6):
+        assert text(x, "/7/0/%d" % r) == "0"
+    assert x.client.get("/7/0/6") is None or x.server.get("/7/0/6").code == 0x85
+    # between Start and the first message, too
+    x.client.exec("/7/0/6")
+    assert x.client.get("/7/0/5") == 0
+
+
+def test_object_of_ones_own():
+    # what docs/api.md offers: hooks by the tree's method, behind those of the application
+    link = Link(start=False)
+    client = link.client
+    client.objects(IPSO)
+    tree = client.tree
+    heard = []
+
+    def changed(oid, iid, rid):
+        heard.append((oid, iid, rid))
+        if rid == 5500 and tree.get(oid, iid, rid):
+            tree.store(oid, iid, 5501, -1, (tree.get(oid, iid, 5501) or 0) + 1)
+
+    tree.show(3347)
+    tree.add_hook(ON_CHANGE, 3347, -1, -1, changed)
+    tree.add_hook(ON_READ, 3347, -1, 5750, lambda path, value: "mine " + path)
+    client.start()
+    link.until("REGISTRATION_COMPLETE")
+    assert b"</3347>" in link.server.requests[-1].payload
+    client.create("/3347/3")
+    link.run(1)
+    client.set("/3347/3/5500", True)
+    assert link.server.get("/3347/3/5501", TEXT).payload == b"1"
+    assert link.server.get("/3347/3/5750", TEXT).payload == b"mine /3347/3/5750"
+    client.on_read("/3347/3/5750", lambda path, value: "the application's")
+    assert link.server.get("/3347/3/5750", TEXT).payload == b"the application's"
+    client.delete("/3347/3")
+    assert heard == [(3347, 3, -1), (3347, 3, 5500), (3347, 3, 5501), (3347, 3, -1)]
+
+
+def test_connectivity_of_a_wlan():
+    import sys
+
+    class Wlan:
+        def __init__(self, number):
+            assert number == 0
+
+        def status(self, what):
+            assert what == "rssi"
+            return -61
+
+        def ifconfig(self):
+            return "10.0.0.7", "255.255.255.0", "10.0.0.1", "8.8.8.8"
+
+    class Network:
+        WLAN = Wlan
+
+    there = sys.modules.pop("network", None)
+    sys.modules["network"] = Network
+    try:
+        x = link(connmon)
+        assert x.client.get("/4/0/0") == 21 and x.client.get("/4/0/1") == {0: 21}
+        assert text(x, "/4/0/2") == "-61"
+        assert x.client.get("/4/0/4") == {0: "10.0.0.7"}
+        assert x.client.get("/4/0/5") == {0: "10.0.0.1"}
+        assert b"10.0.0.7" in x.server.get("/4/0", TLV).payload
+    finally:
+        del sys.modules["network"]
+        if there:
+            sys.modules["network"] = there

@@ -168,7 +168,9 @@ def test_a_notification_that_is_lost():
     x.server.acks = False
     fill(x, 2.0)
     x.server.reply = lambda m: None
-    x.run(100)
+    k = len(x.server.heard)
+    # the update is under way, and will be repeated
+    x.until(lambda: [m for m in x.server.heard[k:] if m.path() == "/rd/7"])
     fill(x, 3.0)
     x.server.acks = True
     x.server.reply = x.server.accept
@@ -176,3 +178,61 @@ def test_a_notification_that_is_lost():
     x.run(60)
     notes = x.server.notes(t, n)
     assert [v for s, v in pairs(notes[-1].payload)] == [2.0, 3.0], notes
+
+
+def test_how_many_values():
+    # hqmax of the observation, or of what is above
+    for query, at, n in (("hqmax=3", PATH, 3), ("hqmax=4", "/3303", 4), ("hqmax=12", PATH, 12)):
+        x = link(None, version="1.2")
+        assert x.server.attributes(at, query).code == 0x44
+        fill(x, 0.0)
+        x.server.observe(PATH, SENML_JSON)
+        lost(x)
+        fill(x, *[float(k) for k in range(1, 16)])
+        found(x)
+        m, notes = again(x)
+        assert [v for t, v in pairs(notes[0].payload)] == [float(k) for k in range(16 - n, 16)]
+        assert dropped(x.client) == 15 - n
+
+
+def test_an_absurd_number_of_values():
+    # a server may ask for more than there is memory: the history is bounded
+    for query in ("hqmax=300000", "hqmax=4000000000", "hqmax=99999999999999999999"):
+        x = link(None, version="1.2")
+        if x.server.attributes(PATH, query).code >= 0x80:
+            continue
+        fill(x, 0.0)
+        x.server.observe(PATH, SENML_JSON)
+        lost(x)
+        fill(x, *[float(k) for k in range(1, 100)])
+        found(x)
+        again(x)
+        assert x.client.stat() == 2 and dropped(x.client) == 99 - 64
+
+
+def test_a_first_resource_alone():
+    x = link(None)
+    x.client.objects(b"\x03\xe9\x01\x02\x10\x10\x10\x00" + b"\0\0\3\2" + b"\0\1\3\2")
+    x.client.create("/1001/0")
+    for r in (0, 1):
+        x.client.set("/1001/0/%d" % r, 5)
+    x.server.observe("/1001/0/0", SENML_JSON)
+    lost(x)
+    for v in (6, 7):
+        for r in (0, 1):
+            x.client.set("/1001/0/%d" % r, v)
+    assert counts(x.client)["rings"] == 1
+    found(x)
+    m, notes = again(x, "/1001/0/0")
+    assert [v for t, v in pairs(notes[0].payload)] == [6, 7]
+
+
+def test_histories_are_bounded():
+    x = link(None)
+    for k in range(1, 12):
+        x.client.create("/3303/%d" % k)
+        x.client.set("/3303/%d/5700" % k, 1.0)
+        x.server.observe("/3303/%d/5700" % k, SENML_JSON)
+    lost(x)
+    assert counts(x.client)["rings"] == 8
+    found(x)

@@ -60,24 +60,19 @@ _NO_NODES = {
 
 # Floors, from the top; a file may import from its own floor and from those below.
 _FLOORS = (
-    ("__init__", "quectel", "shell", "thread", "aio", "presets"),
+    ("__init__", "quectel", "shell", "aio"),
     ("client",),
-    (
-        "session",
-        "bootstrap",
-        "requests",
-        "observe",
-        "composite",
-        "send",
-        "resume",
-        "secure",
-        "series",
-        "store",
-    ),
-    ("objects", "formats"),
-    ("tree", "model", "model_standard", "model_ipso"),
-    ("coap",),
+    ("servers",),
+    ("session",),
+    ("management",),
+    ("reporting",),
+    ("formats",),
+    ("objects",),
+    ("model",),
     ("dtls",),
+    ("coap",),
+    ("crypto",),
+    ("ids", "events"),
     ("port",),
 )
 _FLOOR_OF = {name: floor for floor, names in enumerate(_FLOORS) for name in names}
