@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import firmware, mpy, profiles
-from tools.qemu import Qemu
+from tools.build import firmware, mpy, profiles
+from tools.emulator.qemu import Qemu
 
 UNIT = Path(__file__).parent.parent / "unit"
 MODULES = sorted(path.stem for path in UNIT.glob("test_*.py"))

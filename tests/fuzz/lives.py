@@ -10,8 +10,8 @@ from datagrams import PATHS, Datagrams
 from dtls_server import KEY, Random, SecureLink, Server
 from link import *
 from lwm2m import LATER
-from lwm2m.model_ipso import TABLE as IPSO
-from lwm2m.model_standard import TABLE as STANDARD
+from lwm2m.model.tables.ipso import TABLE as IPSO
+from lwm2m.model.tables.standard import TABLE as STANDARD
 from lwm2m.objects import access, binary, sensor, timer
 
 try:

@@ -6,7 +6,7 @@ from link import Link, Peer, Skip
 import lwm2m_port
 
 try:
-    from lwm2m.dtls.record import Secure
+    from lwm2m.dtls.record import Connection
 except ImportError:
     raise Skip("no DTLS in this image")
 try:
@@ -330,7 +330,7 @@ class Server:
 
 def client(seed=1, **more):
     link = Wire()
-    c = Secure(
+    c = Connection(
         link,
         more.pop("identity", "device"),
         more.pop("key", KEY),
@@ -386,12 +386,12 @@ def opened(server, **more):
 
 def shaking(c):
     """True while a channel keeps its handshake."""
-    return c.hs is not None
+    return c.handshake is not None
 
 
 def early_messages(c):
     """How many messages of the server's a handshake keeps that are not complete, or came before their turn."""
-    return len(c.hs.seen)
+    return len(c.handshake.incoming)
 
 
 class SecurePeer(Peer):

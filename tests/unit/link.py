@@ -6,7 +6,7 @@ A peer answers what the client asks (register, update, bootstrap, ...) as `peer.
 client itself: `link.server.get("/3/0/0")` sends a request, turns the clock until the answer is there,
 and returns it as a `Msg`. The reader and writer of CoAP here are not those of the library."""
 
-import sys
+import lwm2m.port
 
 
 class _Sys:
@@ -28,11 +28,19 @@ class _Sys:
         self.print_exception = print_exception
 
 
+sys = lwm2m.port.sys
 if not isinstance(sys, _Sys):
-    sys.modules["sys"] = sys = _Sys(sys)
+    # before anything else of the library takes it from there
+    lwm2m.port.sys = sys = _Sys(sys)
 
-import lwm2m.port
 from lwm2m.client import Client
+from lwm2m.port import binascii, module, struct, sys
+
+json = module("json")
+os = module("os")
+time = module("time")
+hexlify = binascii.hexlify
+unhexlify = binascii.unhexlify
 
 CON, NON, ACK, RST = range(4)
 GET, POST, PUT, DELETE, FETCH, PATCH, IPATCH = range(1, 8)
@@ -42,7 +50,7 @@ IF_MATCH, URI_HOST, ETAG, OBSERVE, URI_PORT, LOCATION, URI_PATH, FORMAT = 1, 3, 
 QUERY, ACCEPT, BLOCK2, BLOCK1, SIZE2, SIZE1 = 15, 17, 23, 27, 28, 60
 TEXT, LINK, OPAQUE, CBOR, TLV = 0, 40, 42, 60, 11542
 
-_START = (1 << 30) - 5000  # the ticks wrap around soon after the start
+_START = 0x3FFFFFFF - 4999  # the ticks wrap around soon after the start
 
 
 def left_over():
@@ -426,18 +434,18 @@ class Link:
 
 def ids(client, oid):
     """The ids of the instances of an object, in order; None where the client shows no such object."""
-    found = client.tree.inst.get(oid)
+    found = client.tree.objects.get(oid)
     return None if found is None else sorted(found)
 
 
 def stored(client, oid):
     """A copy of what an object holds, {instance: {resource: value as it is stored}}."""
-    return {iid: dict(values) for iid, values in client.tree.inst[oid].items()}
+    return {iid: dict(values) for iid, values in client.tree.objects[oid].items()}
 
 
 def everything(client, but=()):
     """All that is stored, to be compared: [(object, instance, resource, text), ...], some objects left out."""
-    tree = client.tree.inst
+    tree = client.tree.objects
     return sorted(
         [
             (oid, iid, rid, repr(v))
@@ -452,7 +460,7 @@ def everything(client, but=()):
 def store(client, path, value):
     """Set a value past all checks, functions and listeners."""
     oid, iid, rid = [int(x) for x in path.strip("/").split("/")]
-    client.tree.inst[oid][iid][rid] = value
+    client.tree.objects[oid][iid][rid] = value
 
 
 def functions(client, oid):
@@ -462,9 +470,9 @@ def functions(client, oid):
 
 def register_level(client, minor):
     """Let the sessions that there are be registered as 1.`minor`."""
-    client.tree.level = minor
+    client.tree.minor = minor
     for s in client.sessions:
-        s.level = minor
+        s.minor = minor
 
 
 def session(client, ssid=None):
@@ -474,7 +482,7 @@ def session(client, ssid=None):
 
 def register_all(client):
     """Begin anew with every account, the session with the bootstrap server goes on."""
-    client.register([s for s in client.sessions if s.bootstrap][0])
+    client._register([s for s in client.sessions if s.bootstrap][0])
 
 
 def allow_series(client, n):
@@ -487,17 +495,17 @@ def reconnect(client):
 
 
 def set_message_id(client, mid):
-    session(client).ep.mid = mid
+    session(client).coap.mid = mid
 
 
 def set_observe_number(client, n):
     """The number of the last notification of the first observation."""
-    session(client).observed[0][6] = n
+    session(client).observations[0].sequence = n
 
 
 def request(client, *args):
     """Send a request as the sessions do: (now, code, path, query, format, body, done)."""
-    session(client).ep.request(*args)
+    session(client).coap.request(*args)
 
 
 def counts(client):
@@ -512,21 +520,21 @@ def counts(client):
         "observations": len(client.observations()),
         "attributes": 0,
         "sends": 0,
-        "snapshots": len(t.memos),
+        "snapshots": len(t.snapshots),
         "rings": len(rings),
-        "answers": len(client.answers),
-        "todo": len(client.todo),
-        "pollers": len(client.every),
+        "answers": len(client._answers),
+        "todo": len(client._calls),
+        "pollers": len(client.pollers),
         "sessions": len(client.sessions),
     }
     for s in client.sessions:
-        out["deferred"] += len(s.later)
+        out["deferred"] += len(s.deferred)
         out["attributes"] += len(s.attributes)
         out["sends"] += len(s.sends)
-        if s.ep:
-            out["exchanges"] += len(s.ep.out)
-            out["duplicates"] += len(s.ep.seen)
-            out["uploads"] += len(s.ep.assembly)
+        if s.coap:
+            out["exchanges"] += len(s.coap.exchanges)
+            out["duplicates"] += len(s.coap.recent.mids)
+            out["uploads"] += len(s.coap.uploads)
     return out
 
 
@@ -552,7 +560,7 @@ def forget():
             p.heard = p.requests = p.inbox = ()
         x.peers = x.queue = x.events = x.times = ()
         x.client.sessions = ()
-        x.client.tree.inst.clear()
+        x.client.tree.objects.clear()
     _made.clear()
 
 
@@ -565,7 +573,7 @@ def growth(used):
 
 def refused(fn, *args):
     """The CoAP code of a CoapError that a call raises, None where it raises none."""
-    from lwm2m.coap import CoapError
+    from lwm2m.coap.numbers import CoapError
 
     try:
         fn(*args)

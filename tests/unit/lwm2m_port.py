@@ -1,6 +1,8 @@
 # The platform of the unit tests: ticks of 30 bits as boards have them, no sockets, a clock that tests set
 # SPDX-License-Identifier: MIT
-import time as _time
+from lwm2m.port import module
+
+_time = module("time")
 
 # 30 bits, and nothing here is larger: on 32-bit builds an integer of 31 bits is an object
 _MASK = 0x3FFFFFFF
@@ -24,7 +26,9 @@ def ticks_ms():
 
 
 def ticks_add(t, d):
-    return (t + d) & _MASK
+    # without a sum of 31 bits on the way, which MicroPython 1.13 would keep as an object
+    t -= _MASK - (d & _MASK)
+    return t - 1 if t > 0 else t + _MASK
 
 
 def ticks_diff(a, b):
@@ -75,6 +79,12 @@ def restart():
         return False
     restarts += 1
     return True
+
+
+def start_thread(function):
+    import _thread
+
+    _thread.start_new_thread(function, ())
 
 
 def open_udp(host, port, options=None, local=0):

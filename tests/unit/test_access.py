@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 from link import *
 
-from lwm2m.model_ipso import TABLE as IPSO
-from lwm2m.model_standard import TABLE as STANDARD
+from lwm2m.model.tables.ipso import TABLE as IPSO
+from lwm2m.model.tables.standard import TABLE as STANDARD
 from lwm2m.objects import access, sensor
 
 UNAUTHORIZED = 0x81

@@ -476,7 +476,7 @@ def test_the_account_ends():
 def test_access_control():
     acl = tlv(0, 3) + tlv(1, 0) + b"\x86\x02\x41\x65\x01\x41\x66\x03" + tlv(3, 101)
     try:
-        from lwm2m.model_standard import TABLE
+        from lwm2m.model.tables.standard import TABLE
         from lwm2m.objects import access
     except ImportError:
         # an image without it

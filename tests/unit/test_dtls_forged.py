@@ -54,7 +54,7 @@ def test_every_padding_that_is_wrong():
                 if last > least and (last - least) % 16 or last - 1 > total:
                     d = server.sealed(23, b"z" * n, padding=bytes((last,)) * (least + 1))
                     assert c.feed(d, 0) is None, (kind, n, last)
-        exchange(c, c.lower, server)
+        exchange(c, c.socket, server)
 
 
 def test_every_mac_that_is_wrong():
@@ -97,4 +97,4 @@ def test_nothing_in_a_record():
     for kind in KINDS:
         server, c = session(**kind)
         assert not c.feed(server.sealed(23, b""), 0)
-        exchange(c, c.lower, server)
+        exchange(c, c.socket, server)

@@ -202,7 +202,7 @@ def test_pre_shared_key():
         assert raises(OSError, c.send, b"x", 0, 1)
         c.close()
     # there is nothing to keep
-    assert c.dump() == c.keep() == b"" and c.restore(b"x") is False and c.sid == b""
+    assert c.dump() == c.keep() == b"" and c.restore(b"x") is False and c.session_id == b""
 
 
 def test_suites_of_the_server():

@@ -1,7 +1,7 @@
 # Conversations recorded with other implementations, byte for byte: handshake, Connection ID, records, close
 # SPDX-License-Identifier: MIT
 from binascii import hexlify, unhexlify
-from dtls_server import CBC, CCM, HAVE_CBC, Secure
+from dtls_server import CBC, CCM, HAVE_CBC, Connection
 from link import Skip
 
 # Key 00 01 .. 0f, identity "device", and "random" bytes 00 01 02 .. on the client's side.
@@ -124,7 +124,7 @@ class Wire:
 
 def begin(cid, suite=CCM):
     wire = Wire()
-    c = Secure(
+    c = Connection(
         wire,
         "device",
         bytes(range(16)),

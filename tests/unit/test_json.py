@@ -1,7 +1,7 @@
 # The JSON of LwM2M 1.0 (Core 1.0.2 6.4.4): the examples of the specification, types, malformed data
 # SPDX-License-Identifier: MIT
-import json as host
 
+from link import json as host
 from codec import *
 from lwm2m.formats import json
 from test_senml import device, full, values

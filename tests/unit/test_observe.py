@@ -1,7 +1,7 @@
 # Observations, notifications and what steers them (RFC 7641; Core 1.1.1 5.1.2, 6.4)
 # SPDX-License-Identifier: MIT
 from link import *
-from lwm2m.model_ipso import TABLE as IPSO
+from lwm2m.model.tables.ipso import TABLE as IPSO
 
 T = "/3303/0/5700"
 

@@ -1,6 +1,5 @@
 # Every operation of a server, the code for every error, and that what is refused changes nothing
 # SPDX-License-Identifier: MIT
-from binascii import unhexlify
 
 from codec import *
 from link import *

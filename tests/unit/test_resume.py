@@ -5,10 +5,10 @@ import json
 import lwm2m_port
 from dtls_server import SecureLink
 from link import *
-from lwm2m.model_ipso import TABLE as IPSO
+from lwm2m.model.tables.ipso import TABLE as IPSO
 
 try:
-    import lwm2m.resume
+    import lwm2m.session.resume
 except ImportError:
     raise Skip("registrations are not kept here")
 
@@ -213,7 +213,7 @@ def test_damage():
     for n in range(0, len(data), 7):
         good["reg1"] = data[:n]
         assert registers(good) == 1, n
-    for other in (b"1", b"{}", b"[]", b"null", b"\xff", data.replace(b"[1,", b"[0,", 1)):
+    for other in (b"1", b"{}", b"[]", b"null", b"\xff", b"[0" + data[data.find(b",") :]):
         good["reg1"] = other
         assert registers(good) == 1, other
     # none at all

@@ -14,7 +14,7 @@ IDENTIFIED = {"cid": b"abcdef"}  # a server with Connection IDs
 def kept():
     """Skip where the image keeps no registrations."""
     try:
-        import lwm2m.resume
+        import lwm2m.session.resume
     except ImportError:
         raise Skip("registrations are not kept here")
 
@@ -357,7 +357,7 @@ def test_modes_that_are_not_supported():
 
 
 def test_an_image_that_keeps_no_registrations():
-    name = "lwm2m.resume"
+    name = "lwm2m.session.resume"
     there = sys.modules.pop(name, None)
     sys.modules[name] = Link  # it has none of what is imported from there
     try:

@@ -1,10 +1,9 @@
 # Send (Core 1.1.1 6.4.6): what goes to which servers, when, and what its outcome is
 # SPDX-License-Identifier: MIT
-import json
 
 import lwm2m_port
 from link import *
-from lwm2m.model_ipso import TABLE as IPSO
+from lwm2m.model.tables.ipso import TABLE as IPSO
 from lwm2m import LATER
 
 SENML_JSON, SENML_CBOR, LWM2M_CBOR = 110, 112, 11544
@@ -258,7 +257,7 @@ def test_version_and_formats_of_the_registration():
     link = Link(version="1.0")
     m = link.server.requests[0]
     assert "lwm2m=1.0" in m.query() and b"ct=" not in m.payload and b"</>" not in m.payload
-    link = Link(version=None, root="lwm2m")
+    link = Link(version=None, alternate_path="lwm2m")
     assert b'</lwm2m>;rt="oma.lwm2m";ct="' in link.server.requests[0].payload
 
 

@@ -3,7 +3,7 @@
 import gc
 
 from link import *
-from lwm2m.model_ipso import TABLE as IPSO
+from lwm2m.model.tables.ipso import TABLE as IPSO
 
 
 def registers(s):
@@ -31,9 +31,9 @@ def test_registration():
 
 
 def test_parameters():
-    link = Link(binding="UQ", sms="+491234", lifetime=60, name="n\xe4me & co")
+    link = Link(binding="UQ", lifetime=60, name="n\xe4me & co")
     assert link.server.requests[0].query() == sorted(
-        ["b=UQ", "ep=n\xe4me & co", "lt=60", "lwm2m=1.0", "sms=+491234"]
+        ["b=UQ", "ep=n\xe4me & co", "lt=60", "lwm2m=1.0"]
     )
     link = Link(name="x" * 200)
     assert "ep=" + "x" * 200 in link.server.requests[0].query()
@@ -337,7 +337,7 @@ def test_hooks_that_raise():
     link.client.transport = real
     link.until("REGISTRATION_COMPLETE")
     try:
-        import lwm2m.secure
+        import lwm2m.dtls.channel
     except ImportError:
         return
     # an account that is gone
@@ -628,7 +628,7 @@ def test_idle_polls_allocate_nothing():
     link.run(30)
     c = link.client
     # on 32-bit builds with threads the id of a thread is an object
-    c.mutex = None
+    c._mutex = None
     now = link.ticks()
     for k in range(3):
         c.poll(now)
@@ -718,6 +718,7 @@ def test_a_secure_address_without_security():
 def test_a_uri_without_scheme():
     for uri, port in (
         ("server", 5683),
+        ("server:", 5683),
         ("server:1234", 1234),
         ("coap://server", 5683),
         ("coap://server:5684/", 5684),
@@ -727,7 +728,6 @@ def test_a_uri_without_scheme():
         assert link.server.port == port and len(registers(link.server)) == 1, uri
     for uri in (
         "",
-        "server:",
         "server:0",
         "server:65536",
         "server:-1",
