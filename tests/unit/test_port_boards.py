@@ -1,13 +1,11 @@
 # What the platforms' files make of modules that only boards have: a clock since 2000, reset, MAC, IMEI, a modem's randomness
 # SPDX-License-Identifier: MIT
-import sys
-
 from link import *
 
 try:
-    import socket
-    import time
     import lwm2m.port.generic as _generic
+
+    socket = module("socket")
 except ImportError:
     raise Skip("no sockets here")
 
@@ -159,8 +157,6 @@ class Modem:
         self.asked = []
 
     def modules(self):
-        from hashlib import sha256
-
         def restart():
             self.restarts += 1
 

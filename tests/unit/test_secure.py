@@ -1,7 +1,5 @@
 # A session over DTLS: what its events are, what it resumes, what outlives a deep sleep, how it ends
 # SPDX-License-Identifier: MIT
-import sys
-
 import lwm2m_port
 from dtls_server import CBC, CCM, HAVE_CBC, KEY, SecureLink, Server
 from link import *
@@ -352,7 +350,8 @@ def test_modes_that_are_not_supported():
     x.client.start()
     x.run(1)
     assert x.names() == ["CONNECT_FAILURE", "REGISTRATION_FAILURE"]
-    assert not x.server.heard and printed() == [ValueError]
+    # ImportError: this MicroPython has no tls that might have it
+    assert not x.server.heard and printed() in ([ValueError], [ImportError])
 
 
 def test_an_image_that_keeps_no_registrations():
