@@ -91,7 +91,7 @@ def test_identity_and_restart():
 
     with With(
         network=Module(WLAN=Wlan),
-        ubinascii=Module(hexlify=__import__("binascii").hexlify),
+        ubinascii=Module(hexlify=hexlify),
         machine=Module(reset=lambda: calls.append("reset")),
     ):
         assert _generic.identity() == "urn:dev:mac:0A1BCC0001FF"
@@ -168,7 +168,7 @@ class Modem:
         return {
             "modem": Module(getDevImei=lambda: self.imei),
             "uhashlib": Module(sha256=sha256),
-            "uos": Module(__import__("os"), urandom=noise),
+            "uos": Module(os, urandom=noise),
             "utime": Module(time, ticks_us=lambda: 7, time=lambda: 1700000000),
             "misc": Module(Power=power),
             "net": Module(getSignal=lambda: self.signal),

@@ -31,9 +31,9 @@ def test_registration():
 
 
 def test_parameters():
-    link = Link(binding="UQ", sms="+491234", lifetime=60, name="n\xe4me & co")
+    link = Link(binding="UQ", sms="+491234", lifetime=60, name="näme & co")
     assert link.server.requests[0].query() == sorted(
-        ["b=UQ", "ep=n\xe4me & co", "lt=60", "lwm2m=1.0", "sms=+491234"]
+        ["b=UQ", "ep=näme & co", "lt=60", "lwm2m=1.0", "sms=+491234"]
     )
     link = Link(name="x" * 200)
     assert "ep=" + "x" * 200 in link.server.requests[0].query()
