@@ -666,3 +666,24 @@ def test_a_registration_stays_the_same_in_all_blocks():
         after = (before - {b"</3303/5>"}) | {b"</3303/777>"}
         shown = [set([x for x in b.split(b",") if x.startswith(b"</3303/")]) for b in bodies]
         assert shown[-2:] == [before, after], (when, bodies)
+
+
+def test_bodies_that_are_held_are_bounded():
+    link = opaque_client()
+    s = link.server
+    for k in range(6):
+        link.client.create("/9/%d" % (k + 1))
+        link.client.set("/9/%d/2" % (k + 1), BIG)
+        assert s.get("/9/%d/2" % (k + 1), OPAQUE).opt(BLOCK2) is not None
+        assert counts(link.client)["snapshots"] <= 2
+
+
+def test_a_first_resource_as_a_stream():
+    link = Link()
+    link.client.objects(b"\x00\x09\x01\x01\x10\x10\x10\x00" + b"\0\0\3\5")
+    link.client.create("/9/0")
+    seen = []
+    link.client.on_stream("/9/0/0", lambda offset, data, more: seen.append((offset, bytes(data))))
+    assert link.server.put("/9/0/0", b"small", OPAQUE).code == 0x44
+    assert block1(link, "/9/0/0", b"x" * 20, 0)[0][-1] == 0x44
+    assert seen == [(0, b"small"), (0, b"x" * 16), (16, b"xxxx")]

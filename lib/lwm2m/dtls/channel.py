@@ -18,7 +18,7 @@ class Channel:
         self.dtls = session.dtls = dtls
         self.send = dtls.send
         if not client._writer or client._writer.headroom < dtls.HEAD:
-            client._writer = Writer(client.size, dtls.HEAD, dtls.TAIL)
+            client._writer = Writer(client.max_message_size, dtls.HEAD, dtls.TAIL)
 
     def start(self, now):
         """Begin a handshake, unless the connection was restored."""

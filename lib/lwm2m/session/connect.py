@@ -65,8 +65,8 @@ def open_channel(session):
         channel = client.transport(host, port)
     else:
         channel = open_udp(host, port, client.set_socketoptions, client.local_port)
-    if client.meter:
-        client.meter(channel)
+    for tap in client.taps:
+        tap(channel)
     if mode != MODE_NOSEC:
         try:
             from ..dtls.channel import Channel
@@ -76,7 +76,7 @@ def open_channel(session):
             channel.close()
             raise
     if not client._writer:
-        client._writer = Writer(client.size)
+        client._writer = Writer(client.max_message_size)
     return channel
 
 
