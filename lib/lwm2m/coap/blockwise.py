@@ -187,8 +187,8 @@ def put_body(endpoint, block2, block1, observe, content_format, encode):
     """Write options and payload of a response, or the block of it that `block2` asks for.
 
     block2, block1, observe: option values, -1 where absent
-    encode(writer) puts the whole payload, each time the same: `endpoint.owner.snapshot_tag(first)` holds it still from the
-    first block on, and gives its ETag"""
+    encode(writer) puts the whole payload, each time the same: the owner's snapshot_tag(first, format) holds it still
+    from the first block on, and gives its ETag"""
     writer = endpoint.writer
     szx = endpoint.szx
     start = writer.position
@@ -205,7 +205,7 @@ def put_body(endpoint, block2, block1, observe, content_format, encode):
         writer.position = start
         writer.last_option = 0
         if block2 >= 0:
-            writer.option(ETAG, endpoint.owner.snapshot_tag(not number))
+            writer.option(ETAG, endpoint.owner.snapshot_tag(not number, content_format))
         writer.option(OBSERVE, observe)
         writer.option(CONTENT_FORMAT, content_format)
         if block2 >= 0:

@@ -54,7 +54,7 @@ class Endpoint:
     `owner.serve(message, writer, now)` answers a request: it writes options and payload and returns the
     response code, or EMPTY where the answer comes later. `owner.stream_function(message)` gives a function for a
     body that is to be streamed, or None: see take_block1(). What is put together is bounded by `owner.max_body`.
-    `owner.snapshot_tag(first)`: see put_body(). `owner.notification_rejected(mid)` hears of a RST to a
+    `owner.snapshot_tag(first, format)`: see put_body(). `owner.notification_rejected(mid)` hears of a RST to a
     non-confirmable message. `recent` are the requests that an endpoint before had from the same peer.
     Settable: `ack_timeout` (ms), `random_factor` (1500 is 1.5), `max_retransmit`, `nstart`, `szx`."""
 
