@@ -252,9 +252,9 @@ def test_leshan_connection_id(leshan, own):
         sent = device.call("rebind")["sent"]
         (answer,) = device.send(update)
         assert answer == b"\x61\x44\x00\x02T"
-        r = device.call("dump")
+        r = device.call("suspend")
         assert r["sent"] == sent + 1
-        session = r["session"]
+        session = r["saved"]
     with Device(leshan.secure_port, endpoint, KEY, session=session, **more) as device:
         (answer,) = device.send(update[:3] + b"\x03" + update[4:])
         assert answer == b"\x61\x44\x00\x03T"

@@ -277,9 +277,8 @@ class Message:
         """Take any other option; the response code that refuses it, or 0."""
         # one that stands twice or is too long counts as not understood (RFC 7252 5.4.3, 5.4.5)
         known = end - at <= _LONGEST_STRING
-        if number == URI_QUERY or number == LOCATION_PATH:
-            if known:
-                self.query += (data[at:end],)
+        if number == LOCATION_PATH or (number == URI_QUERY and known):
+            self.query += (data[at:end],)
         elif not delta:
             known = False
         elif number != URI_HOST:

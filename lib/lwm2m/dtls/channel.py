@@ -56,6 +56,11 @@ class Channel:
             self.session.connected(resumed)
         return wait
 
+    def suspend(self):
+        """Save what is to outlive a deep sleep: the registration, and then the connection as it is."""
+        self.save()
+        self.dtls.suspend()
+
     def save(self):
         if self.session.client.save:
             self.session.save_registration()
