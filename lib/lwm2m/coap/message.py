@@ -66,12 +66,23 @@ def id_in(data, at, end):
 
 
 def uint_in(data, at, end):
-    """The integer in data[at:end]; leading zeros are allowed (RFC 7252 3.2)."""
+    """The integer in data[at:end] (RFC 7252 3.2), of up to three bytes."""
     value = 0
+    if end - at > _LONGEST_UINT:
+        return value
     while at < end:
         value = value << 8 | data[at]
         at += 1
     return value
+
+
+def refusal_of(option):
+    """The response code for an option that is not understood, 0 for an elective one (RFC 7252 5.4.1)."""
+    if not option & 1:
+        return 0
+    # this is no proxy (RFC 7252 5.7.2)
+    is_proxy = option == PROXY_URI or option == PROXY_SCHEME
+    return PROXYING_NOT_SUPPORTED if is_proxy else BAD_OPTION
 
 
 class Writer:
@@ -132,8 +143,10 @@ class Writer:
         # Not an assignment to a slice, which QuecPython lacks. A constant format saves an allocation.
         length = len(data)
         buffer = self.buffer
-        short = length <= 16 and at + 16 <= len(buffer)
-        struct.pack_into("16s" if short else "%ds" % length, buffer, at, data)
+        if length <= 16 and at + 16 <= len(buffer):
+            struct.pack_into("16s", buffer, at, data)
+        else:
+            struct.pack_into("%ds" % length, buffer, at, data)
 
     def begin_payload(self, offset, size):
         """Begin the payload: of all that is put, `size` bytes from `offset` on are kept."""
@@ -223,12 +236,17 @@ class Message:
                 if end > size:
                     return MALFORMED
                 number += delta
+                if number == BLOCK1:
+                    self.transfer_key = data[1:2] + data[first:option_start]
                 if number == URI_PATH and end - at <= _LONGEST_STRING:
                     self.segment(data, at, end)
-                else:
-                    if number == BLOCK1:
-                        self.transfer_key = data[1:2] + data[first:option_start]
-                    refusal = self.option(data, number, delta, at, end) or refusal
+                elif (
+                    number == LOCATION_PATH or number == URI_QUERY and end - at <= _LONGEST_STRING
+                ):
+                    self.query += (data[at:end],)
+                elif not delta or not self.option(number, end - at, uint_in(data, at, end)):
+                    # one that stands twice counts as not understood (RFC 7252 5.4.5)
+                    refusal = refusal_of(number) or refusal
                 at = end
         except (IndexError, ValueError):
             return MALFORMED
@@ -273,36 +291,22 @@ class Message:
         else:
             self.name = data[at:end]
 
-    def option(self, data, number, delta, at, end):
-        """Take any other option; the response code that refuses it, or 0."""
-        # one that stands twice or is too long counts as not understood (RFC 7252 5.4.3, 5.4.5)
-        known = end - at <= _LONGEST_STRING
-        if number == LOCATION_PATH or (number == URI_QUERY and known):
-            self.query += (data[at:end],)
-        elif not delta:
-            known = False
-        elif number != URI_HOST:
-            known = end - at <= _LONGEST_UINT and self.number(number, uint_in(data, at, end))
-        if known or not number & 1:
-            return 0
-        # critical; and this is no proxy (RFC 7252 5.4.1, 5.7.2)
-        is_proxy = number == PROXY_URI or number == PROXY_SCHEME
-        return PROXYING_NOT_SUPPORTED if is_proxy else BAD_OPTION
-
-    def number(self, option, value):
-        """Take an option that is an integer; False where it is none that is understood."""
-        if option == OBSERVE:
+    def option(self, number, length, value):
+        """Take any other option, with its value as an integer; False where it is not understood."""
+        if length > _LONGEST_UINT:
+            return number == URI_HOST and length <= _LONGEST_STRING
+        if number == OBSERVE:
             self.observe = value
-        elif option == CONTENT_FORMAT:
+        elif number == CONTENT_FORMAT:
             self.content_format = value
-        elif option == ACCEPT:
+        elif number == ACCEPT:
             self.accept = value
-        elif option == BLOCK2:
+        elif number == BLOCK2:
             self.block2 = value
-        elif option == BLOCK1:
+        elif number == BLOCK1:
             self.block1 = value
-        elif option == SIZE1:
+        elif number == SIZE1:
             self.size1 = value
         else:
-            return option == URI_PORT  # of no interest here, as Uri-Host
+            return number == URI_HOST or number == URI_PORT  # of no interest here
         return True
