@@ -284,6 +284,30 @@ def test_nothing_goes_out_where_save_raises():
     assert numbers and len(set(numbers)) == len(numbers)
 
 
+def test_a_flood_of_forged_records():
+    # poll() comes to an end, and timers have their turn
+    x = SecureLink(lifetime=600)
+    real = x.server.recv
+    taken = []
+
+    def flood():
+        taken.append(1)
+        if len(taken) > 100000:
+            raise RuntimeError("without end")
+        return b"\x17\xfe\xfd\0\1\0\0\0\0\0\5\0\x20" + bytes(32)
+
+    x.server.recv = flood
+    for k in range(20):
+        taken.clear()
+        x.client.poll(x.ticks())
+        assert 0 < len(taken) < 100, len(taken)
+    x.client.update()
+    x.client.poll(x.ticks())
+    x.server.recv = real
+    x.run(1)
+    assert x.names()[-1] == "REG_UPDATE_COMPLETE"
+
+
 def test_a_restart_takes_up_no_keys():
     # without pause() a restart resumes the session by a handshake, and a recorded Execute is of no use, ever
     kept()
