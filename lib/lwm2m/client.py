@@ -400,7 +400,7 @@ class Client(Servers):
             self.suspended = True
             for session in self.sessions:
                 if session.dtls and session.location:
-                    session.channel.save()
+                    session.channel.suspend()
         self._emit(ENGINE_SUSPENDED, 0)
 
     def resume(self):

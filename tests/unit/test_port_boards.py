@@ -297,6 +297,9 @@ def test_sockets_of_a_modem():
                 (b"last of all", ("10.0.0.9", 5683)),
             )
             assert [c.recv(), c.recv(), c.recv()] == [b"one", b"", b"two"] and c.recv() is None
+            # a flood of others' does not hold recv()
+            c.s = Socket(*[(b"other", ("10.0.0.2", 5683))] * 1000)
+            assert c.recv() is None and len(c.s.arrived) > 900
             c.send(bytearray(b"..bye.."), 2, 5)
             assert c.s.sent == [(b"bye", ("10.0.0.1", 5683, 1))]
         finally:

@@ -42,6 +42,7 @@ def discover(session, message, writer):
                 if (rid < 0 or rid == its_rid) and is_there(tree, oid, iid, its_rid, definition):
                     put_resource(iid, its_rid, definition)
 
+    session.path = message.path
     session.coap.put_body(message.block2, message.block1, -1, LINK_FORMAT, put_all)
     if not writer.written:
         raise CoapError(NOT_FOUND)

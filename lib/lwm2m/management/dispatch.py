@@ -27,7 +27,7 @@ def serve(session, message, writer, now):
     a malformed request a ValueError."""
     session.tree.snapshot = None
     method = message.code
-    if message.path[0] < 0 and not message.name and (method == FETCH or method == IPATCH):
+    if message.path[0] < 0 and message.name is None and (method == FETCH or method == IPATCH):
         try:
             from .composite import serve as serve_composite
         except ImportError:
@@ -47,7 +47,7 @@ def find_target(tree, message):
     """The definition of the resource that a request is about, of an object or an instance what may be done with
     some of them; refuses what is not there, and object 0."""
     oid, iid, rid, _ = message.path
-    if message.name or (oid > SECURITY and oid not in tree.objects):
+    if message.name is not None or (oid > SECURITY and oid not in tree.objects):
         raise CoapError(NOT_FOUND)
     if oid == SECURITY:
         raise CoapError(UNAUTHORIZED)
