@@ -75,7 +75,8 @@ def to_stored(kind, v):
     elif isinstance(v, (bytes, bytearray, memoryview)):
         if t != OPAQUE:
             text(v, "utf8")
-        return v
+        # a copy of what the application may change later
+        return v if isinstance(v, bytes) else bytes(v)
     raise ValueError("wrong type")
 
 
