@@ -165,6 +165,8 @@ class Endpoint:
                 if not typ:
                     self.resend(e[2])
                 return
+        if not self.owner.takes_requests():
+            return
         get = code == 1 or code == 5
         code = self.respond(p, err, typ or ACK, self.next_mid() if typ else mid, now)
         w = self.writer

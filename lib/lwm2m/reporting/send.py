@@ -1,6 +1,6 @@
 # Send (Core 1.1.1 6.4.6): values that go to the servers without being asked for
 # SPDX-License-Identifier: MIT
-from ..coap.numbers import CoapError
+from ..coap.numbers import NOT_FOUND, TIMED_OUT, CoapError
 from ..formats import find_format
 from ..formats.senml import walk
 from ..port import sys
@@ -76,7 +76,8 @@ def waiting(s, fmt, ct, paths, done):
             t.snapshots.remove(memo)
         if code == 0x44 and used:
             t.series.sent(used)
-        if code == -2:
+        if code == TIMED_OUT or code == NOT_FOUND:
+            # out of reach, or the registration is not known any more
             s.want_update()
         if done:
             try:
