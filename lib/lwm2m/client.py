@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: MIT
 from .coap.endpoint import Endpoint
 from .coap.message import Message
-from .coap.numbers import LWM2M_CBOR, SENML_CBOR, SENML_JSON, TLV, CoapError
+from .coap.numbers import LWM2M_CBOR, SENML_CBOR, SENML_JSON, TLV
 from .events import CLIENT_ERROR, ENGINE_SUSPENDED, NAMES
 from .formats import find_format
 from .ids import (
-    ABSENT,
     BINDING,
     HIGHEST_ID,
     IDENTITY,
@@ -131,6 +130,7 @@ class Client(Servers):
         self._listeners = []
         self._write_listeners = []
         self._answers = {}
+        self._recent = {}  # the last requests of servers, by security instance
         self.tree = tree = Tree(self._resource_changed)
         tree.objects[SECURITY] = {0: {}}
         tree.objects[SERVER] = {}
@@ -335,9 +335,9 @@ class Client(Servers):
         """[(path, ssid, pmin, pmax), ...] of what servers observe."""
         out = []
         for s in self.sessions:
-            for g in (s,) + s.composites:
-                for e in g.observations:
-                    out.append((format_path(*e[1:5]), s.ssid, e[12], e[13]))
+            for observation in s.observations:
+                for path in observation.paths():
+                    out.append((format_path(*path), s.ssid, observation.pmin, observation.pmax))
         return out
 
     def event(self, fn):

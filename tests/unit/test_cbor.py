@@ -166,16 +166,16 @@ def test_examples_of_the_rfc():
         # the literal here may be a last bit off: MicroPython reads decimals only that well
         near = v == value or isinstance(v, float) and abs(v - value) <= abs(value) * EPSILON
         assert near and type(v) is type(value), (text, v)
-        assert c.p == len(text) // 2, text
+        assert c.position == len(text) // 2, text
     for text in ("fa7fc00000", "fb7ff8000000000000"):
         c, v = item(text)
-        assert v != v and c.p == len(text) // 2
+        assert v != v and c.position == len(text) // 2
 
 
 def test_arrays_and_maps_are_passed_over():
     for text in PASSED:
         c, v = item(text)
-        assert v is c and c.p == len(text) // 2, text
+        assert v is c and c.position == len(text) // 2, text
 
 
 def test_refused():

@@ -31,6 +31,17 @@ def test_addresses():
         ("10.0.0.1", (False, "10.0.0.1", 5683)),
         ("coap://[::1]", (False, "::1", 5683)),
         ("coaps://[2001:db8::1]:7000", (True, "2001:db8::1", 7000)),
+        # RFC 3986 3.2.3, 3.1, and a zone (RFC 6874)
+        ("coap://host:", (False, "host", 5683)),
+        ("coaps://host:/", (True, "host", 5684)),
+        ("host:", (False, "host", 5683)),
+        ("coap://[::1]:", (False, "::1", 5683)),
+        ("COAP://Host", (False, "Host", 5683)),
+        ("CoAPs://host:1", (True, "host", 1)),
+        ("coap://[fe80::1%25eth0]", (False, "fe80::1%eth0", 5683)),
+        ("coap://[fe80::1%25eth0]:1", (False, "fe80::1%eth0", 1)),
+        ("coap://[fe80::1%eth0]", (False, "fe80::1%eth0", 5683)),
+        ("coap://host?query", (False, "host", 5683)),
     ):
         assert tuple(parse_uri(uri)) == want, (uri, parse_uri(uri))
     for uri in (
@@ -43,6 +54,11 @@ def test_addresses():
         "coap://[::1",
         "x:-1",
         "coap://x:1:2",
+        "coap://x:+1",
+        "coap://x: 1",
+        "coap://:1",
+        "coap://[]",
+        "coap://a]",
     ):
         assert raises(ValueError, parse_uri, uri), uri
 

@@ -369,31 +369,36 @@ def test_observations_live_side_by_side():
     assert len(s.notes(one.token)) == 3
 
 
-def test_periods_are_those_of_each_path():
+def test_periods_are_the_smallest_of_the_paths():
+    # one pmin and one pmax for all: the smallest that a path has, 0 not counting
     link, s = client()
-    s.attributes(A, "pmin=10")
+    s.attributes(A, "pmin=10", "pmax=0")
     s.attributes(B, "pmin=2", "pmax=100")
     m = fetch(s, A, B, opts=[(OBSERVE, 0)])
     start = m.at
+
+    def notes():
+        return [n.at - start for n in s.notes(m.token)]
+
     link.client.set(A, 1.0)
-    link.run(9)
-    assert not s.notes(m.token)
+    link.run(1)
+    assert not notes()
     link.run(2)
-    assert [n.at - start for n in s.notes(m.token)] == [10000]
+    assert notes() == [2000]
     link.client.set(A, 2.0)
     link.client.set(B, 3.0)
-    link.run(4)
-    assert [n.at - start for n in s.notes(m.token)] == [10000, 12000]
+    link.run(3)
+    assert notes() == [2000, 4000]
     assert told(s.notes(m.token)[-1]) == {A: 2.0, B: 3.0}
     # nothing is left over of the change that went along
-    link.run(60)
-    assert len(s.notes(m.token)) == 2
-    link.run(45)
-    assert [n.at - start for n in s.notes(m.token)] == [10000, 12000, 112000]
+    link.run(90)
+    assert len(notes()) == 2
+    link.run(15)
+    assert notes() == [2000, 4000, 104000]
     # attributes that come later hold too
     s.attributes(A, "pmax=20")
     link.run(60)
-    assert len(s.notes(m.token)) >= 5
+    assert len(notes()) >= 5
 
 
 def test_conditions():

@@ -7,6 +7,7 @@ from link import *
 
 from lwm2m.model.tables.ipso import TABLE as IPSO
 from lwm2m.model.tables.standard import TABLE as STANDARD
+from lwm2m.model.tree import ON_CHANGE, ON_READ
 from lwm2m.objects import binary, connmon, connstat, light, location, portfolio, sensor, timer
 
 
@@ -516,3 +517,75 @@ def test_errors_are_cleared():
     assert x.server.post("/3/0/12").code == 0x44 and x.client.get("/3/0/11") == {0: 0}
     x.run(1)
     assert x.server.notes(m.token)[-1].payload == b"\x41\x00\x00" or len(x.server.notes(m.token))
+
+
+def test_statistics_of_nothing():
+    x = link(connstat)
+    for r in range(2, 6):
+        assert text(x, "/7/0/%d" % r) == "0"
+    assert x.client.get("/7/0/6") is None or x.server.get("/7/0/6").code == 0x85
+    # between Start and the first message, too
+    x.client.exec("/7/0/6")
+    assert x.client.get("/7/0/5") == 0
+
+
+def test_object_of_ones_own():
+    # what docs/api.md offers: hooks by the tree's method, behind those of the application
+    link = Link(start=False)
+    client = link.client
+    client.objects(IPSO)
+    tree = client.tree
+    heard = []
+
+    def changed(oid, iid, rid):
+        heard.append((oid, iid, rid))
+        if rid == 5500 and tree.get(oid, iid, rid):
+            tree.store(oid, iid, 5501, -1, (tree.get(oid, iid, 5501) or 0) + 1)
+
+    tree.show(3347)
+    tree.add_hook(ON_CHANGE, 3347, -1, -1, changed)
+    tree.add_hook(ON_READ, 3347, -1, 5750, lambda path, value: "mine " + path)
+    client.start()
+    link.until("REGISTRATION_COMPLETE")
+    assert b"</3347>" in link.server.requests[-1].payload
+    client.create("/3347/3")
+    link.run(1)
+    client.set("/3347/3/5500", True)
+    assert link.server.get("/3347/3/5501", TEXT).payload == b"1"
+    assert link.server.get("/3347/3/5750", TEXT).payload == b"mine /3347/3/5750"
+    client.on_read("/3347/3/5750", lambda path, value: "the application's")
+    assert link.server.get("/3347/3/5750", TEXT).payload == b"the application's"
+    client.delete("/3347/3")
+    assert heard == [(3347, 3, -1), (3347, 3, 5500), (3347, 3, 5501), (3347, 3, -1)]
+
+
+def test_connectivity_of_a_wlan():
+    import sys
+
+    class Wlan:
+        def __init__(self, number):
+            assert number == 0
+
+        def status(self, what):
+            assert what == "rssi"
+            return -61
+
+        def ifconfig(self):
+            return "10.0.0.7", "255.255.255.0", "10.0.0.1", "8.8.8.8"
+
+    class Network:
+        WLAN = Wlan
+
+    there = sys.modules.pop("network", None)
+    sys.modules["network"] = Network
+    try:
+        x = link(connmon)
+        assert x.client.get("/4/0/0") == 21 and x.client.get("/4/0/1") == {0: 21}
+        assert text(x, "/4/0/2") == "-61"
+        assert x.client.get("/4/0/4") == {0: "10.0.0.7"}
+        assert x.client.get("/4/0/5") == {0: "10.0.0.1"}
+        assert b"10.0.0.7" in x.server.get("/4/0", TLV).payload
+    finally:
+        del sys.modules["network"]
+        if there:
+            sys.modules["network"] = there

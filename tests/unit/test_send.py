@@ -191,6 +191,7 @@ def test_long_one_goes_in_blocks_and_stays_the_same():
         b = m.opt(BLOCK1)
         got.extend(m.payload)
         link.client.set(A, 99.0)
+        link.client.set("/3/0/14", "+09:00")
         return (0x5F if b & 8 else 0x44), [(BLOCK1, b)], b""
 
     s.reply = reply

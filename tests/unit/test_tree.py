@@ -112,7 +112,7 @@ def test_walk():
 def test_hooks():
     t = tree()
     t.objects[1000][0][2] = 5
-    t.hooks[1000] = [
+    for hook in (
         (READ, 0, 2, lambda path, v: v + 1),
         (READ, -1, 1, lambda path, v: path),
         (READ, 0, 3, lambda path, v: "no float"),
@@ -121,7 +121,9 @@ def test_hooks():
         (EXEC, 1, 40, lambda path, args: None),
         (VALIDATE, 0, 2, lambda path, v: v < 10),
         (READ, 1, 2, lambda path, v: LATER),
-    ]
+    ):
+        kind, iid, rid, function = hook
+        t.add_hook(kind, 1000, iid, rid, function)
     assert t.read(1000, 0, 2) == 6 and t.get(1000, 0, 2) == 5
     assert t.read(1000, 1, 1) == b"/1000/1/1"
     assert refused(t.read, 1000, 0, 5) == 0xA0

@@ -1,42 +1,64 @@
 # Content formats: one file each, found by number; what is not there is answered 4.15 or 4.06
 # SPDX-License-Identifier: MIT
 #
-# A format has encode(writer, tree, o, i, r, ri), which puts what stands at a path (-1 where it ends), and
-# decode(data, start, end, tree, o, i, r, ri, emit), which calls emit(i, r, ri, value) for each value, with
-# None for a resource that the tables do not have; malformed data raises CoapError, ValueError or IndexError.
-# {} is a multiple resource, perhaps an empty one, (i, -1, -1, None) an instance. encode() may be called several
+# A format has encode(writer, tree, oid, iid, rid, riid), which puts what stands at a path (-1 where it ends), and
+# decode(data, start, end, tree, oid, iid, rid, riid, emit), which calls emit(iid, rid, riid, value) for each value,
+# with None for a resource that the tables do not have; malformed data raises CoapError, ValueError or IndexError.
+# {} is a multiple resource, perhaps an empty one, (iid, -1, -1, None) an instance. encode() may be called several
 # times for a body, as blocks are cut out of it; what it can't hold is CoapError(0x86).
 #
-# One that holds several paths has also encode_all(writer, tree, paths), each path (o, i, r, ri), and
-# decode_all(data, start, end, tree, emit), which calls emit(o, i, r, ri, value), value None for a path alone:
+# One that holds several paths has also encode_all(writer, tree, paths), each path (oid, iid, rid, riid), and
+# decode_all(data, start, end, tree, emit), which calls emit(oid, iid, rid, riid, value), value None for a path alone:
 # composite operations and Send are for those.
 #
-# A new one needs its number below and its file in manifest.py; Client.links() names those that servers are told of.
+# A new one needs a line below and its file in manifest.py.
+from ..coap.numbers import (
+    CBOR,
+    LWM2M_CBOR,
+    LWM2M_JSON,
+    OPAQUE_FORMAT,
+    SENML_CBOR,
+    SENML_JSON,
+    TEXT,
+    TLV,
+)
+
+# what drafts of LwM2M 1.0 had, and some servers still have
+_DRAFT_TEXT = const(1541)
+_DRAFT_TLV = const(1542)
+_DRAFT_JSON = const(1543)
+_OMA_TEXT = const(11541)
+
+# Numbers and files. A registration names the formats of the first lines, in this order (Core 1.1.1 6.2.1).
+_ANNOUNCED = const(6)
 # fmt: off
-# Numbers above 11500 stand here less 10000, and so beside the ones that LwM2M 1.0 began with.
 _FILES = (
-    0, "text",
-    42, "opaque",
-    60, "cbor",
-    110, "senml_json",
-    112, "senml_cbor",
-    1541, "text",
-    1542, "tlv",
-    1543, "json",
-    1544, "lwm2m_cbor",
+    CBOR, "cbor",
+    SENML_JSON, "senml_json",
+    SENML_CBOR, "senml_cbor",
+    TLV, "tlv",
+    LWM2M_JSON, "json",
+    LWM2M_CBOR, "lwm2m_cbor",
+    TEXT, "text",
+    OPAQUE_FORMAT, "opaque",
+    _DRAFT_TEXT, "text",
+    _OMA_TEXT, "text",
+    _DRAFT_TLV, "tlv",
+    _DRAFT_JSON, "json",
 )
 # fmt: on
 
 
-def find_format(ct):
-    """The module of content format `ct`, or None."""
+def find_format(number):
+    """The module of a content format, or None."""
     try:
-        return __import__(
-            _FILES[_FILES.index(ct - 10000 if ct > 11500 else ct) + 1],
-            globals(),
-            None,
-            ("encode",),
-            1,
-        )
+        name = _FILES[_FILES.index(number) + 1]
+        return __import__(name, globals(), None, ("encode",), 1)
     except (ImportError, ValueError):
         return None
+
+
+def announced():
+    """The numbers of the formats that a registration names, of those that this image has."""
+    numbers = [_FILES[2 * line] for line in range(_ANNOUNCED)]
+    return [number for number in numbers if find_format(number)]

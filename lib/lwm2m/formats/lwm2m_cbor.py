@@ -1,94 +1,117 @@
 # LwM2M CBOR (Core 1.2 7.4.4): maps in maps, by the ids of a path: 11544
 # SPDX-License-Identifier: MIT
-from .cbor import Reader, head, typed, value
-from .senml import inside, walk
+from ..ids import ABSENT, ANY_ID
 from ..model.values import TIME
+from .cbor import (
+    ARRAY,
+    BREAK,
+    EPOCH,
+    MAP,
+    MAP_WITHOUT_END,
+    UNSIGNED_INTEGER,
+    Reader,
+    put_head,
+    put_value,
+    typed,
+)
+from .senml import inside, walk
 
-
-_EPOCH = const(0xC1)
 _MOST = const(256)  # values in a payload
+_RESOURCE_DEPTH = const(3)  # ids in the path of a resource
+_DEPTH = const(4)  # and of a resource instance
 
 
-def put(x, o, i, r, ri, t, v, at):
-    # maps are open, x[3] of them, with the ids of x[4:]: those that this value is not in are closed
-    path = (o, i, r, ri) if ri >= 0 else (o, i, r)
-    k = 0
-    while k < x[3] and x[4 + k] == path[k]:
-        k += 1
-    close(x, k)
-    w = x[2]
-    for o in path[k:-1]:
-        x[4 + k] = o
-        k += 1
-        head(w, 0, o)
-        w.byte(0xBF)
-    x[3] = k
-    head(w, 0, path[k])
-    if t == TIME:
-        w.byte(_EPOCH)
-    value(w, t, v)
+def encode_all(writer, tree, paths):
+    opened = []  # the ids whose maps are open
+
+    def close(depth):
+        while len(opened) > depth:
+            opened.pop()
+            writer.byte(BREAK)
+
+    def put(oid, iid, rid, riid, kind, value, time):
+        path = (oid, iid, rid, riid) if riid >= 0 else (oid, iid, rid)
+        # the maps that this value is not in are closed
+        depth = 0
+        while depth < len(opened) and opened[depth] == path[depth]:
+            depth += 1
+        close(depth)
+        for number in path[depth:-1]:
+            opened.append(number)
+            put_head(writer, UNSIGNED_INTEGER, number)
+            writer.byte(MAP_WITHOUT_END)
+        put_head(writer, UNSIGNED_INTEGER, path[-1])
+        if kind == TIME:
+            writer.byte(EPOCH)
+        put_value(writer, kind, value)
+
+    writer.byte(MAP_WITHOUT_END)
+    walk(put, tree, paths)
+    close(0)
+    writer.byte(BREAK)
 
 
-def close(x, n):
-    while x[3] > n:
-        x[2].byte(0xFF)
-        x[3] -= 1
+def encode(writer, tree, oid, iid, rid, riid):
+    encode_all(writer, tree, ((oid, iid, rid, riid),))
 
 
-def encode_all(w, tree, paths):
-    x = [put, None, w, 0, 0, 0, 0]
-    w.byte(0xBF)
-    walk(x, tree, paths)
-    close(x, -1)
-
-
-def encode(w, tree, o, i, r, ri):
-    encode_all(w, tree, ((o, i, r, ri),))
-
-
-def level(c, ids, root, tree, emit, count):
-    # a map: its keys are ids, or arrays of them, that go on from those around it
-    if c.head() != 5:
+def take_key(items, path):
+    """Take a key, an id or an array of them: the path that it goes on to from the one around it."""
+    path = path[:]
+    major = items.head()
+    if major == ARRAY:
+        ids = items.number
+        while items.more(ids):
+            ids -= 1
+            path.append(items.item(1))
+    elif major == UNSIGNED_INTEGER:
+        path.append(items.number)
+    else:
         raise ValueError
-    n = c.n
-    while c.more(n):
-        n -= 1
-        path = ids[:]
-        m = c.head()
-        k = c.n
-        if m == 4:
-            while c.more(k):
-                k -= 1
-                path.append(c.item(1))
-        elif not m:
-            path.append(k)
-        else:
+    if len(path) > _DEPTH:
+        raise ValueError
+    for number in path:
+        if not 0 <= number < ANY_ID:
             raise ValueError
-        k = len(path)
-        for v in path:
-            if k > 4 or not 0 <= v < 65535:
-                raise ValueError
-        if c.d[c.p] >> 5 == 5 and k > len(ids):
-            level(c, path, root, tree, emit, count)
-            continue
-        if k < 3 or path[: len(root)] != root:
+    return path
+
+
+def decode_all(data, start, end, tree, emit, root=()):
+    items = Reader(memoryview(data)[start:end])
+    root = list(root)
+    count = 0
+
+    def take_map(around):
+        if items.head() != MAP:
+            raise ValueError
+        entries = items.number
+        while items.more(entries):
+            entries -= 1
+            path = take_key(items, around)
+            if items.peek() == MAP and len(path) > len(around):
+                take_map(path)
+            else:
+                take_value(path)
+
+    def take_value(path):
+        nonlocal count
+        if len(path) < _RESOURCE_DEPTH or path[: len(root)] != root:
             # a Write or Create may leave out the ids of its own path
             path = root + path
-        o, i, r, ri = path + [-1] * (4 - len(path))
-        v = c.item()
-        count[0] += 1
-        if count[0] > _MOST or (v is not None and r < 0):
+        oid, iid, rid, riid = path + [ABSENT] * (_DEPTH - len(path))
+        value = items.item()
+        count += 1
+        if count > _MOST or (value is not None and rid < 0):
             raise ValueError
-        emit(o, i, r, ri, v if v is None else typed(tree.definition(o, r), v))
+        if value is not None:
+            value = typed(tree.definition(oid, rid), value)
+        emit(oid, iid, rid, riid, value)
+
+    take_map([])
+    items.finish()
 
 
-def decode_all(d, a, b, tree, emit, root=()):
-    c = Reader(memoryview(d)[a:b])
-    level(c, [], list(root), tree, emit, [0])
-    if c.p != b - a:
-        raise ValueError
-
-
-def decode(d, a, b, tree, o, i, r, ri, emit):
-    root = (o, i, r, ri)
-    decode_all(d, a, b, tree, inside(tree, root, emit), [x for x in root if x >= 0])
+def decode(data, start, end, tree, oid, iid, rid, riid, emit):
+    path = (oid, iid, rid, riid)
+    root = [number for number in path if number >= 0]
+    decode_all(data, start, end, tree, inside(tree, path, emit), root)

@@ -1,18 +1,17 @@
 # Opaque (Core 1.1.1 7.4.2): the bytes of one opaque resource
 # SPDX-License-Identifier: MIT
-from ..coap.numbers import CoapError
+from ..coap.numbers import NOT_ACCEPTABLE, UNSUPPORTED_CONTENT_FORMAT, CoapError
+from ..model.values import OPAQUE, TYPE_MASK
 from .text import single
 
-# 5 is the type opaque, as in tree.py
+
+def encode(writer, tree, oid, iid, rid, riid):
+    if tree.definition(oid, rid) & TYPE_MASK != OPAQUE:
+        raise CoapError(NOT_ACCEPTABLE)
+    writer.put(single(tree, oid, iid, rid, riid))
 
 
-def encode(w, tree, o, i, r, ri):
-    if tree.definition(o, r) & 15 != 5:
-        raise CoapError(0x86)
-    w.put(single(tree, o, i, r, ri))
-
-
-def decode(d, a, b, tree, o, i, r, ri, emit):
-    if tree.definition(o, r) & 15 != 5:
-        raise CoapError(0x8F)
-    emit(i, r, ri, bytes(memoryview(d)[a:b]))
+def decode(data, start, end, tree, oid, iid, rid, riid, emit):
+    if tree.definition(oid, rid) & TYPE_MASK != OPAQUE:
+        raise CoapError(UNSUPPORTED_CONTENT_FORMAT)
+    emit(iid, rid, riid, bytes(memoryview(data)[start:end]))

@@ -1,104 +1,138 @@
 # SenML (RFC 8428; Core 1.1.1 7.4.4, 7.4.5): records to and from values, for the JSON and the CBOR form and their like
 # SPDX-License-Identifier: MIT
-from ..model.values import parse_path
+from ..ids import ABSENT, ANY_ID, SECURITY
+from ..model.tree import READABLE
+from ..model.values import OPAQUE, TYPE_MASK, parse_path
 from .cbor import typed
-from ..model.values import OPAQUE
-
 
 _MOST = const(256)  # records in a payload
 _LENGTH = const(40)  # of a path
 _VERSION = const(10)
+_DEPTH = const(4)  # ids in the path of a resource instance
 
 
-def walk(x, tree, paths):
-    """Call x[0](x, o, i, r, ri, type, value, time) for each value under `paths`, in order; ri is -1 where the
-    resource has no instances, time 0 where it is now. x[1] is the time series, or None for the latest values
-    alone. What is not there, not readable, or in object 0 is left out."""
-    for o, i, r, ri in paths:
-        for p in sorted(tree.objects) if o < 0 else (o,):
-            insts = tree.objects.get(p) if p else None
-            for q in tree.instances(p) if i < 0 else (i,):
-                if not insts or q not in insts:
+def walk(put, tree, paths, series=None):
+    """Call put(oid, iid, rid, riid, type, value, time) for each value under `paths`, in order; riid is -1 where the
+    resource has no instances, time 0 where it is now. `series` is the time series whose history is wanted. What is
+    not there, not readable, or in object 0 is left out."""
+
+    def put_resource(_, oid, iid, rid, kind, value):
+        history = series and series.entries(oid, iid, rid)
+        if history:
+            for time, past in history:
+                put(oid, iid, rid, ABSENT, kind, past, time)
+        elif isinstance(value, dict):
+            riid = ABSENT
+            for _ in value:
+                riid = next_above(value, riid)
+                put(oid, iid, rid, riid, kind, value[riid], 0)
+        else:
+            put(oid, iid, rid, ABSENT, kind, value, 0)
+
+    for root, first, rid, riid in paths:
+        for oid in sorted(tree.objects) if root < 0 else (root,):
+            if oid == SECURITY or oid not in tree.objects:
+                continue
+            for iid in tree.instances(oid) if first < 0 else (first,):
+                if iid not in tree.objects[oid]:
                     continue
-                if r < 0:
-                    tree.each_resource(p, q, each, x)
-                    continue
-                row = tree.definition(p, r)
-                if row & 0x100 and tree.in_version(p, row >> 8):
-                    v = tree.read(p, q, r)
-                    if ri >= 0:
-                        v = {ri: v[ri]} if isinstance(v, dict) and ri in v else None
-                    if v is not None:
-                        each(x, p, q, r, row & 15, v)
+                if rid < 0:
+                    tree.each_resource(oid, iid, put_resource, None)
+                else:
+                    value, kind = part(tree, oid, iid, rid, riid)
+                    if value is not None:
+                        put_resource(None, oid, iid, rid, kind, value)
 
 
-def each(x, o, i, r, t, v):
-    f = x[0]
-    old = x[1] and x[1].entries(o, i, r)
-    if old:
-        for at, v in old:
-            f(x, o, i, r, -1, t, v, at)
-    elif isinstance(v, dict):
-        # in order, without a list of them
-        ri = -1
-        for _ in v:
-            n = 65536
-            for k in v:
-                if ri < k < n:
-                    n = k
-            ri = n
-            f(x, o, i, r, ri, t, v[ri], 0)
-    else:
-        f(x, o, i, r, -1, t, v, 0)
+def next_above(ids, last):
+    """The lowest of some ids that is above the last one: their order, without a list of them."""
+    lowest = ANY_ID
+    for number in ids:
+        if last < number < lowest:
+            lowest = number
+    return lowest
 
 
-def digits(w, n):
-    if n > 9:
-        digits(w, n // 10)
-    w.byte(48 + n % 10)
+def part(tree, oid, iid, rid, riid):
+    """What there is to read of a resource, or of its instance `riid`: the value, None where there is none, and its
+    type."""
+    definition = tree.definition(oid, rid)
+    value = None
+    if definition & READABLE and tree.in_version(oid, definition):
+        value = tree.read(oid, iid, rid)
+        if riid >= 0:
+            value = {riid: value[riid]} if isinstance(value, dict) and riid in value else None
+    return value, definition & TYPE_MASK
 
 
-def record(x, keys, base, tree, emit, opaque=None):
-    """Turn record `x`, a dict of labels, into a call of emit(o, i, r, ri, value), value being None where
-    there is none. `keys` are the labels for the version, the base name, the base value, the name and the
-    values; `base` is [base name, base value, number of records]; opaque(value) undoes base64."""
-    for k in x:
-        if isinstance(k, str) and k[-1:] == "_":
-            raise ValueError
-    base[2] += 1
-    if x.get(keys[0], 0) > _VERSION or base[2] > _MOST:
-        raise ValueError
-    base[0] = x.get(keys[1], base[0])
-    base[1] = x.get(keys[2], base[1])
-    path = base[0] + x.get(keys[3], "")
-    if len(path) > _LENGTH:
-        raise ValueError
-    o, i, r, ri = parse_path(path)
-    v = None
-    for k in keys[4:]:
-        if x.get(k) is not None:
-            if v is not None:
+def put_digits(writer, number):
+    """Put a number that is not negative, as text."""
+    if number > 9:
+        put_digits(writer, number // 10)
+    writer.byte(0x30 + number % 10)
+
+
+def reader(labels, tree, emit, opaque=None):
+    """A function that takes one record, a dict by labels, and calls emit(oid, iid, rid, riid, value), value being
+    None where there is none. `labels` are those of the version, the base name, the base value, the name, a number,
+    and other values; opaque(value) undoes base64."""
+    version, base_name, base_value, name, number = labels[:5]
+    name_before = ""
+    value_before = 0
+    count = 0
+
+    def value_of(record):
+        # the one value in a record
+        value = record.get(number)
+        if value is not None and value_before:
+            value += value_before
+        for label in labels[5:]:
+            other = record.get(label)
+            if other is not None:
+                if value is not None:
+                    raise ValueError
+                value = other
+        return value
+
+    def take(record):
+        nonlocal name_before, value_before, count
+        for label in record:
+            # one that must be understood (RFC 8428 4.4)
+            if isinstance(label, str) and label[-1:] == "_":
                 raise ValueError
-            v = x[k]
-            if base[1] and k == keys[4]:
-                v += base[1]
-    if v is not None:
-        if r < 0:
+        count += 1
+        if record.get(version, 0) > _VERSION or count > _MOST:
             raise ValueError
-        row = tree.definition(o, r)
-        if opaque and row & 15 == OPAQUE:
-            v = opaque(v)
-        v = typed(row, v)
-    emit(o, i, r, ri, v)
+        name_before = record.get(base_name, name_before)
+        value_before = record.get(base_value, value_before)
+        path = name_before + record.get(name, "")
+        if len(path) > _LENGTH:
+            raise ValueError
+        oid, iid, rid, riid = parse_path(path)
+        value = value_of(record)
+        if value is not None:
+            if rid < 0:
+                raise ValueError
+            definition = tree.definition(oid, rid)
+            if opaque and definition & TYPE_MASK == OPAQUE:
+                value = opaque(value)
+            value = typed(definition, value)
+        emit(oid, iid, rid, riid, value)
+
+    return take
 
 
 def inside(tree, path, emit):
-    """An emit(o, i, r, ri, value) for a payload that may have values under one path only."""
-    n = 4 - path.count(-1)
+    """An emit(oid, iid, rid, riid, value) for a payload that may have values under one path only."""
+    depth = _DEPTH - path.count(ABSENT)
 
-    def check(o, i, r, ri, v):
-        if r < 0 or (o, i, r, ri)[:n] != path[:n] or (v is None and tree.definition(o, r)):
+    def check(oid, iid, rid, riid, value):
+        if (
+            rid < 0
+            or (oid, iid, rid, riid)[:depth] != path[:depth]
+            or (value is None and tree.definition(oid, rid))
+        ):
             raise ValueError
-        emit(i, r, ri, v)
+        emit(iid, rid, riid, value)
 
     return check

@@ -1,111 +1,127 @@
 # SenML JSON (RFC 8428 5; Core 1.1.1 7.4.4): 110
 # SPDX-License-Identifier: MIT
+from ..model.values import BOOLEAN, CORELNK, OBJLNK, OPAQUE, STRING
 from ..port import binascii, module
-from .senml import digits, inside, record, walk
+from .senml import inside, put_digits, reader, walk
 from .text import base64, decimal
-from ..model.values import STRING, BOOLEAN, OPAQUE, OBJLNK, CORELNK
 
 json = module("json")
 
+_LABELS = ("bver", "bn", "bv", "n", "v", "vs", "vb", "vd", "vlo")
+# of the value, by type, from STRING on
+_VALUES = (b"vs", b"v", b"v", b"vb", b"vd", b"v", b"vlo", b"v", b"vs")
+_SPACE = b" \t\r\n"
+_CHUNK = const(48)  # bytes that are made base64 at a time: a multiple of three
 
-def value(w, t, v, url=True):
-    """Put canonical value `v` of type `t`; an opaque one as base64, `url` saying which (RFC 8428 5)."""
-    if t == OPAQUE:
-        w.byte(34)
-        v = memoryview(v)
-        for k in range(0, len(v), 48):
-            s = binascii.b2a_base64(v[k : k + 48])[:-1]
-            w.put(s.rstrip(b"=").replace(b"+", b"-").replace(b"/", b"_") if url else s)
-        w.byte(34)
+
+def put_value(writer, kind, value, url_safe=True):
+    """Put a stored value of type `kind`; an opaque one as base64, in the alphabet for URLs and without padding
+    (RFC 8428 5) or in the common one."""
+    if kind == OPAQUE:
+        writer.put(b'"')
+        value = memoryview(value)
+        for start in range(0, len(value), _CHUNK):
+            text = binascii.b2a_base64(value[start : start + _CHUNK])[:-1]
+            if url_safe:
+                text = text.rstrip(b"=").replace(b"+", b"-").replace(b"/", b"_")
+            writer.put(text)
+        writer.put(b'"')
         return
-    if t == OBJLNK:
-        v = '"%d:%d"' % (v >> 16, v & 65535)
-    elif t in (STRING, CORELNK, BOOLEAN):
-        v = json.dumps(v if t == BOOLEAN else str(v, "utf8"))
+    if kind == OBJLNK:
+        text = '"%d:%d"' % (value >> 16, value & 0xFFFF)
+    elif kind == BOOLEAN:
+        text = "true" if value else "false"
+    elif kind == STRING or kind == CORELNK:
+        text = json.dumps(str(value, "utf8"))
     else:
-        v = decimal(v)
-    w.put(v.encode())
+        text = decimal(value)
+    writer.put(text.encode())
 
 
-def opaque(v):
-    v += "=" * (-len(v) & 3)
-    return base64(v.replace("-", "+").replace("_", "/").encode())
+def opaque(value):
+    """The bytes that base64 in the alphabet for URLs, with or without padding, stands for."""
+    value += "=" * (-len(value) & 3)
+    return base64(value.replace("-", "+").replace("_", "/").encode())
 
 
-def objects(d, p, f):
-    """Call f(dict) for each object in the array that begins at d[p]; the place behind it."""
-    depth = quoted = 0  # of braces and brackets
-    while d[p] in b" \t\r\n":
-        p += 1
-    if d[p] != 91:
+def each_object(data, position, function):
+    """Call function(dict) for each object in the array that begins at data[position]; the place behind it. So
+    not all of them are in memory at once."""
+    while data[position] in _SPACE:
+        position += 1
+    if data[position] != ord("["):
         raise ValueError
+    depth = 0  # of braces, and of brackets in them
     while True:
-        p += 1
-        c = d[p]
-        if quoted:
-            if c == 92:
-                p += 1
-            elif c == 34:
-                quoted = 0
-        elif c == 123 or c == 91 and depth:
+        position += 1
+        char = data[position]
+        if char == ord('"') and depth:
+            position = string_end(data, position)
+        elif char == ord("{") or char == ord("[") and depth:
             if not depth:
-                a = p
+                start = position
             depth += 1
-        elif c == 125 or c == 93 and depth:
+        elif char == ord("}") or char == ord("]") and depth:
             depth -= 1
             if not depth:
-                f(json.loads(str(d[a : p + 1], "utf8")))
+                function(json.loads(str(data[start : position + 1], "utf8")))
         elif depth:
-            quoted = c == 34
-        elif c == 93:
-            return p + 1
-        elif c not in b" \t\r\n,":
+            continue
+        elif char == ord("]"):
+            return position + 1
+        elif char not in b" \t\r\n,":
             raise ValueError
 
 
-def put(x, o, i, r, ri, t, v, at):
-    w = x[2]
-    w.put(b",{" if w.written > x[3] else b"{")
-    if x[4] != o or x[5] != i:
-        w.put(b'"bn":"/%d/%d/",' % (o, i))
-        x[4] = o
-        x[5] = i
-    w.put(b'"n":"')
-    digits(w, r)
-    if ri >= 0:
-        w.byte(47)
-        digits(w, ri)
-    w.put(b'","')
-    if at:
-        w.put(b't":%s,"' % decimal(at).encode())
-    w.put((b"vs", b"v", b"v", b"vb", b"vd", b"v", b"vlo", b"v", b"vs")[t - 1])
-    w.put(b'":')
-    value(w, t, v)
-    w.byte(125)
+def string_end(data, position):
+    # where the text that begins at data[position] has its closing quotation mark
+    while True:
+        position += 1
+        if data[position] == ord('"'):
+            return position
+        if data[position] == ord("\\"):
+            position += 1
 
 
-def encode_all(w, tree, paths):
-    w.byte(91)
-    walk([put, tree.series, w, w.written, -1, -1], tree, paths)
-    w.byte(93)
+def encode_all(writer, tree, paths):
+    object_before = instance_before = -1
+
+    def put(oid, iid, rid, riid, kind, value, time):
+        nonlocal object_before, instance_before
+        writer.put(b",{" if writer.written > start else b"{")
+        if object_before != oid or instance_before != iid:
+            writer.put(b'"bn":"/%d/%d/",' % (oid, iid))
+            object_before = oid
+            instance_before = iid
+        writer.put(b'"n":"')
+        put_digits(writer, rid)
+        if riid >= 0:
+            writer.put(b"/")
+            put_digits(writer, riid)
+        writer.put(b'","')
+        if time:
+            writer.put(b't":%s,"' % decimal(time).encode())
+        writer.put(_VALUES[kind - 1])
+        writer.put(b'":')
+        put_value(writer, kind, value)
+        writer.put(b"}")
+
+    writer.put(b"[")
+    start = writer.written
+    walk(put, tree, paths, tree.series)
+    writer.put(b"]")
 
 
-def encode(w, tree, o, i, r, ri):
-    encode_all(w, tree, ((o, i, r, ri),))
+def encode(writer, tree, oid, iid, rid, riid):
+    encode_all(writer, tree, ((oid, iid, rid, riid),))
 
 
-def decode_all(d, a, b, tree, emit):
-    base = ["", 0, 0]
-    d = memoryview(d)[a:b]
-
-    def take(x):
-        keys = ("bver", "bn", "bv", "n", "v", "vs", "vb", "vd", "vlo")
-        record(x, keys, base, tree, emit, opaque)
-
-    a = objects(d, 0, take)
-    if str(d[a:], "utf8").strip():
+def decode_all(data, start, end, tree, emit):
+    data = memoryview(data)[start:end]
+    behind = each_object(data, 0, reader(_LABELS, tree, emit, opaque))
+    if str(data[behind:], "utf8").strip():
         raise ValueError
 
 
-def decode(d, a, b, tree, o, i, r, ri, emit):
-    decode_all(d, a, b, tree, inside(tree, (o, i, r, ri), emit))
+def decode(data, start, end, tree, oid, iid, rid, riid, emit):
+    decode_all(data, start, end, tree, inside(tree, (oid, iid, rid, riid), emit))

@@ -1,169 +1,112 @@
 # Read-, Write- and Observe-Composite (Core 1.1.1 6.3.8, 6.3.9, 6.4.4; RFC 8132): several paths in one request
 # SPDX-License-Identifier: MIT
-from ..coap.numbers import CoapError
-from ..formats import find_format
+from ..coap.numbers import (
+    CHANGED,
+    FETCH,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    REQUEST_ENTITY_TOO_LARGE,
+    SENML_CBOR,
+    SENML_ETCH_CBOR,
+    SENML_ETCH_JSON,
+    SENML_JSON,
+    UNAUTHORIZED,
+    UNSUPPORTED_CONTENT_FORMAT,
+    CoapError,
+)
+from ..ids import SECURITY
+from ..model.tree import MAY_WRITE, WRITABLE
+from ..reporting.composite import composite_format, paths_of_body, put_composite
 from ..reporting.observations import observe
-from .operations import store_values, check_write, check_readable
-from ..model.tree import READABLE, WRITABLE, MULTIPLE
+from .operations import accept_values, store_values
 
-_MOST = const(8)  # composite observations of a session
-_PATHS = const(32)  # and paths in a request
-
-
-def form(ct):
-    """The module of content format `ct`, if it can hold several paths; None otherwise."""
-    fmt = find_format(ct)
-    return fmt if hasattr(fmt, "encode_all") else None
+_PATHS = const(32)  # in a request
+_FIRST_NUMBER = const(16)  # a Block2 value from here on asks for a later block
 
 
-def serve(s, p, w, now):
-    """Answer FETCH or iPATCH `p` on the root; see requests.serve."""
+def serve(session, message):
+    """Answer FETCH or iPATCH on the root; see dispatch.serve()."""
+    number = message.content_format
     # SenML-ETCH (RFC 8790) differs from SenML in the number only
-    ct = (
-        p.content_format - 210
-        if p.content_format == 320 or p.content_format == 322
-        else p.content_format
-    )
-    fmt = form(ct)
-    if not fmt:
-        raise CoapError(0x8F)
-    if not s.tree.minor:
-        raise CoapError(0x85)
-    new = {}
-    # the later blocks of an answer are asked for without the payload (RFC 7959 3.3)
-    paths = s.fetched_paths if p.code == 5 and p.start == p.end and p.block2 > 15 else []
+    if number == SENML_ETCH_JSON:
+        number = SENML_JSON
+    elif number == SENML_ETCH_CBOR:
+        number = SENML_CBOR
+    form = composite_format(number)
+    if not form:
+        raise CoapError(UNSUPPORTED_CONTENT_FORMAT)
+    if not session.tree.minor:
+        raise CoapError(METHOD_NOT_ALLOWED)
+    if message.code == FETCH:
+        return read(session, message, form, number)
+    return write(session, message, form)
 
-    def take(o, i, r, ri, v):
-        if p.code == 7:
-            return put(s, new, o, i, r, ri, v)
-        if len(paths) == _PATHS:
-            raise CoapError(0x8D)
-        paths.append([o, i, r, ri])
 
+def decode(session, message, form, emit):
+    """Call emit(oid, iid, rid, riid, value) for each value, or path, in the payload."""
     try:
-        if not paths:
-            fmt.decode_all(p.data, p.start, p.end, s.tree, take)
+        form.decode_all(message.data, message.start, message.end, session.tree, emit)
     except (IndexError, TypeError, AttributeError):
         raise ValueError
-    if p.code == 7:
-        for o in new:
-            check_write(s, o, new[o], WRITABLE)
-        for o in new:
-            store_values(s, o, new[o])
-        return 0x44
+
+
+def read(session, message, form, number):
+    """Read or observe several paths; the answer is in the format of the request, unless it accepts another."""
+    paths = []
+
+    def emit(oid, iid, rid, riid, value):
+        path = [oid, iid, rid, riid]
+        if path not in paths:
+            if len(paths) == _PATHS:
+                raise CoapError(REQUEST_ENTITY_TOO_LARGE)
+            paths.append(path)
+
+    if message.start == message.end and message.block2 >= _FIRST_NUMBER:
+        # the later blocks of an answer are asked for without the payload (RFC 7959 3.3)
+        paths = paths_of_body(session, message)
+    else:
+        decode(session, message, form, emit)
     if not paths:
         raise ValueError
-    s.fetched_paths = paths
-    if p.accept >= 0:
-        ct = p.accept
-    obs = -1
-    if p.observe >= 0:
-        s.composites = tuple(
-            [
-                g
-                for g in s.composites
-                if g.observations and g.token != p.token and (not p.observe or g.paths != paths)
-            ]
-        )
-        if not p.observe and len(s.composites) < _MOST:
-            g = Group(s, p, paths, ct, now)
-            obs = 1
-    code = content(s, p, paths, obs, ct)
-    if obs > 0:
-        s.composites += (g,)
-    return code
+    if message.accept >= 0:
+        number = message.accept
+    observed = observe(session, message, paths, number, True) if message.observe >= 0 else -1
+    try:
+        return put_composite(session, message, paths, observed, number)
+    except Exception:
+        if observed > 0:
+            session.observations.pop()
+        raise
 
 
-def put(s, new, o, i, r, ri, v):
-    # collect the values to be written, {object: [[instance, resource, value], ...]}, as requests.decode does
-    t = s.tree
-    if not o:
-        raise CoapError(0x81)
-    if r < 0 or (v is None and t.definition(o, r)):
-        raise ValueError
-    if i not in t.objects.get(o, ()):
-        raise CoapError(0x84)
-    s.check_access(o, i, 2)
-    out = new.setdefault(o, [])
-    if ri >= 0:
-        for x in out:
-            if x[:2] == [i, r]:
-                x[2][ri] = v
-                return
-        old = dict(t.get(o, i, r) or {})
-        old[ri] = v
-        v = old
-    out.append([i, r, v])
+def write(session, message, form):
+    """Write all of the values in a payload, or none of them; nothing is created."""
+    tree = session.tree
+    values = {}  # {oid: [(iid, rid, value), ...]}, as decode_payload() gives them for one object
 
+    def emit(oid, iid, rid, riid, value):
+        if oid == SECURITY:
+            raise CoapError(UNAUTHORIZED)
+        if rid < 0 or (value is None and tree.definition(oid, rid)):
+            raise ValueError
+        if iid not in tree.objects.get(oid, ()):
+            raise CoapError(NOT_FOUND)
+        session.check_access(oid, iid, MAY_WRITE)
+        of_object = values.setdefault(oid, [])
+        if riid >= 0:
+            for its_iid, its_rid, items in of_object:
+                if its_iid == iid and its_rid == rid:
+                    items[riid] = value
+                    return
+            # beside the instances that there are
+            items = dict(tree.get(oid, iid, rid) or {})
+            items[riid] = value
+            value = items
+        of_object.append((iid, rid, value))
 
-def content(s, p, paths, obs, ct):
-    """Write what can be read of `paths`, as a response to `p` (4.04 where it is nothing) or a notification."""
-    fmt = form(ct)
-    if not fmt:
-        raise CoapError(0x86)
-    t = s.tree
-    found = []
-    last = [0]
-    none = p
-    for o, i, r, ri in paths:
-        for x in sorted(t.objects) if o < 0 else (o,):
-            if not x or x not in t.objects:
-                continue
-            if i < 0:
-                none = None
-            for y in t.instances(x) if i < 0 else (i,):
-                row = t.definition(x, r) if r >= 0 else READABLE
-                try:
-                    check_readable(
-                        t, x, y, r, ri, row if r < 0 or t.in_version(x, row >> 8) else 0
-                    )
-                    s.check_access(x, y, 1)
-                    found.append([x, y, r, ri])
-                except CoapError as e:
-                    if not e.args[0]:
-                        raise
-    if not found and none:
-        raise CoapError(0x84)
-    # what the path before includes is not told twice
-    have = []
-    for x in sorted(found):
-        n = 4 - last.count(-1)
-        if x[:n] != last[:n]:
-            last = x
-            have.append(x)
-    s.path = have
-    s.content_format = ct
-    s.coap.put_body(
-        p.block2 if p else -1, p.block1 if p else -1, obs, ct, lambda w: fmt.encode_all(w, t, have)
-    )
-    return 0x45
-
-
-class Group:
-    """A composite observation: to observe.py it is a session of its own, whose observations, one for each
-    path, have the same token, and so are due and told together."""
-
-    composites = ()
-    observe = 0
-
-    def __init__(self, s, p, paths, ct, now):
-        self.s = s
-        self.paths = paths
-        self.token = p.token
-        self.query = p.query
-        out = []
-        for o, i, r, ri in paths:
-            for x in s.tree.objects if o < 0 else (o,):
-                if ri >= 0 and not s.tree.definition(x, r) & MULTIPLE:
-                    continue  # a single resource has no instances
-                self.observations = []
-                self.path = [x, i, r, ri]
-                observe(self, self, ct, now)
-                out += self.observations
-        self.observations = out
-
-    def __getattr__(self, name):
-        return getattr(self.s, name)
-
-    def put_content(self, p, path, obs, ct):
-        return content(self.s, p, self.paths, obs, ct)
+    decode(session, message, form, emit)
+    for oid in values:
+        values[oid] = accept_values(session, oid, values[oid], WRITABLE)
+    for oid in values:
+        store_values(session, oid, values[oid])
+    return CHANGED

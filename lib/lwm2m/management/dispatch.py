@@ -1,74 +1,110 @@
 # A server's request becomes an operation (Core 1.1.1 6.3)
 # SPDX-License-Identifier: MIT
-from ..coap.numbers import CoapError, LINK_FORMAT
+from ..coap.numbers import (
+    CHANGED,
+    DELETE,
+    FETCH,
+    GET,
+    IPATCH,
+    LINK_FORMAT,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    POST,
+    PUT,
+    UNAUTHORIZED,
+    CoapError,
+)
+from ..ids import SECURITY
+from ..model.tree import EXECUTABLE, MAY_READ, MULTIPLE, READABLE, WRITABLE
 from ..reporting.attributes import write_attributes
 from ..reporting.observations import check_readable, observe, reapply_attributes
-from ..model.tree import EXECUTABLE, MULTIPLE, READABLE, WRITABLE
-from .operations import create, delete, discover, execute, write
+from .discover import discover
+from .operations import create, delete, execute, write
 
 
-def serve(s, p, w, now):
-    """Answer request `p` of session `s`: write options and payload, return the response code."""
-    t = s.tree
-    t.snapshot = None
-    code = p.code
-    o, i, r, ri = p.path
-    if (code == 5 or code == 7) and o < 0 and not p.name:
+def serve(session, message, writer, now):
+    """Answer a request of a session: write options and payload, return the response code. A refusal is a CoapError,
+    a malformed request a ValueError."""
+    session.tree.snapshot = None
+    method = message.code
+    if message.path[0] < 0 and not message.name and (method == FETCH or method == IPATCH):
         try:
-            from .composite import serve as composite
+            from .composite import serve as serve_composite
         except ImportError:
-            raise CoapError(0x85)
-        return composite(s, p, w, now)
-    if p.name or (o > 0 and o not in t.objects):
-        raise CoapError(0x84)
-    if o == 0:
-        raise CoapError(0x81)
-    if o < 0 or code > 4:
-        raise CoapError(0x85)
-    insts = t.objects[o]
-    if i < 0:
-        if code == 2:
-            return create(s, p, w)
-    elif i not in insts:
-        raise CoapError(0x84)
-    row = READABLE | WRITABLE
-    if r >= 0:
-        row = t.definition(o, r)
-        # a version hides what it does not know, except that 1/x/9 may always be executed
-        if not row or not (t.in_version(o, row >> 8) or row & EXECUTABLE):
-            raise CoapError(0x84)
-    if code == 1:
-        if p.accept == LINK_FORMAT:
-            return discover(s, p, w)
-        s.check_access(o, i, 1)
-        check_readable(t, o, i, r, ri, row)
-        ct = p.accept
-        if ct < 0:
-            ct = s.client.default_format
-        obs = observe(s, p, ct, now) if p.observe >= 0 else -1
-        try:
-            return s.put_content(p, p.path, obs, ct)
-        except Exception:
-            if obs > 0:
-                s.observations.pop()
-            raise
-    if code == 3 and p.query:
-        s.check_access(o, i, 1)
-        if ri >= 0:
-            check_readable(t, o, i, r, ri, READABLE)
-        if p.start < p.end:
-            raise ValueError
-        write_attributes(s, p, row)
-        reapply_attributes(s)
-        return 0x44
-    if code == 4:
-        return delete(s, p, row)
-    if r >= 0 and code == 2 and (row & EXECUTABLE or not row & MULTIPLE):
-        return execute(s, p, row)
-    if i < 0 or not row & WRITABLE:
-        raise CoapError(0x85)
-    if r < 0 and p.start == p.end and p.content_format < 0:
-        raise ValueError  # neither a write nor attributes
-    s.check_access(o, i, 2)
-    write(s, p, o, i, r, ri, code == 3)
-    return 0x44
+            raise CoapError(METHOD_NOT_ALLOWED)
+        return serve_composite(session, message)
+    definition = find_target(session.tree, message)
+    if method == GET:
+        return get(session, message, writer, definition)
+    if method == PUT:
+        return put(session, message, definition)
+    if method == POST:
+        return post(session, message, writer, definition)
+    return delete(session, message, definition)
+
+
+def find_target(tree, message):
+    """The definition of the resource that a request is about, of an object or an instance what may be done with
+    some of them; refuses what is not there, and object 0."""
+    oid, iid, rid, _ = message.path
+    if message.name or (oid > SECURITY and oid not in tree.objects):
+        raise CoapError(NOT_FOUND)
+    if oid == SECURITY:
+        raise CoapError(UNAUTHORIZED)
+    if oid < 0 or message.code > DELETE:
+        raise CoapError(METHOD_NOT_ALLOWED)
+    if iid >= 0 and iid not in tree.objects[oid]:
+        raise CoapError(NOT_FOUND)
+    if rid < 0:
+        return READABLE | WRITABLE
+    definition = tree.definition(oid, rid)
+    # a version hides what it does not know, except that 1/x/9 may always be executed
+    if not definition or not (tree.in_version(oid, definition) or definition & EXECUTABLE):
+        raise CoapError(NOT_FOUND)
+    return definition
+
+
+def get(session, message, writer, definition):
+    """Read, Observe or Discover (Core 1.1.1 6.3.1, 6.4.1, 6.3.2)."""
+    if message.accept == LINK_FORMAT:
+        return discover(session, message, writer)
+    oid, iid, rid, riid = message.path
+    session.check_access(oid, iid, MAY_READ)
+    check_readable(session.tree, oid, iid, rid, riid, definition)
+    number = message.accept
+    if number < 0:
+        number = session.client.default_format
+    observed = -1
+    if message.observe >= 0:
+        observed = observe(session, message, [message.path[:]], number)
+    try:
+        return session.put_content(message, message.path, observed, number)
+    except Exception:
+        if observed > 0:
+            session.observations.pop()
+        raise
+
+
+def put(session, message, definition):
+    """Write in place of what is there, or Write-Attributes (Core 1.1.1 6.3.3, 6.3.4)."""
+    if not message.query:
+        return write(session, message, definition, True)
+    oid, iid, rid, riid = message.path
+    session.check_access(oid, iid, MAY_READ)
+    if riid >= 0:
+        check_readable(session.tree, oid, iid, rid, riid, READABLE)
+    if message.start < message.end:
+        raise ValueError
+    write_attributes(session, message, definition)
+    reapply_attributes(session)
+    return CHANGED
+
+
+def post(session, message, writer, definition):
+    """Create, Execute, or Write beside what is there (Core 1.1.1 6.3.6, 6.3.5, 6.3.3)."""
+    _, iid, rid, _ = message.path
+    if iid < 0:
+        return create(session, message, writer)
+    if rid >= 0 and (definition & EXECUTABLE or not definition & MULTIPLE):
+        return execute(session, message, definition)
+    return write(session, message, definition, False)

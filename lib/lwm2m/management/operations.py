@@ -1,251 +1,236 @@
-# A server's request becomes an operation on the tree, and an answer (Core 1.1.1 6.3)
+# Write, Execute, Create and Delete (Core 1.1.1 6.3): all of it is checked before anything is done
 # SPDX-License-Identifier: MIT
-from ..coap.numbers import CoapError
+from ..coap.numbers import (
+    CHANGED,
+    CREATED,
+    DELETED,
+    LOCATION_PATH,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    TEXT,
+    TLV,
+    UNSUPPORTED_CONTENT_FORMAT,
+    CoapError,
+)
 from ..formats import find_format
-from ..formats.link import put_link, version_attribute
-from ..reporting.attributes import NAMES, attribute_at
-from ..reporting.observations import check_readable
-from ..model.values import format_path, to_native
-from ..coap.numbers import TEXT, TLV, LINK_FORMAT
+from ..ids import ABSENT, HIGHEST_ID, SERVER
 from ..model.tree import (
-    ON_READ,
-    ON_WRITE,
-    ON_EXECUTE,
+    EXECUTABLE,
+    MANDATORY,
+    MANDATORY_OBJECT,
+    MAY_CREATE,
+    MAY_DELETE,
+    MAY_EXECUTE,
+    MAY_WRITE,
+    MULTIPLE,
     ON_CREATE,
     ON_DELETE,
-    VALIDATE,
+    ON_EXECUTE,
+    ON_WRITE,
     READABLE,
+    SEVERAL_INSTANCES,
+    VALIDATE,
     WRITABLE,
-    EXECUTABLE,
-    MULTIPLE,
-    MANDATORY,
 )
+from ..model.values import to_native
+from ..reporting.observations import check_readable
 
 
-# a row of the tables: access << 8 | type
+def execute(session, message, definition):
+    """Execute a resource."""
+    oid, iid, rid, riid = message.path
+    if not definition & EXECUTABLE or riid >= 0:
+        raise CoapError(METHOD_NOT_ALLOWED)
+    if message.content_format > TEXT:
+        raise CoapError(UNSUPPORTED_CONTENT_FORMAT)
+    session.check_access(oid, iid, MAY_EXECUTE)
+    arguments = bytes(memoryview(message.data)[message.start : message.end])
+    check_arguments(arguments)
+    function = session.tree.call_hook(ON_EXECUTE, oid, iid, rid, arguments)
+    if oid == SERVER:
+        session.client._run_command(iid, rid)
+    elif not function:
+        raise CoapError(NOT_FOUND)
+    return CHANGED
 
-_FIRST = const(4)  # attributes follow the four ids of their path
 
-
-def execute(s, p, row):
-    o, i, r, ri = p.path
-    if not row & EXECUTABLE or ri >= 0:
-        raise CoapError(0x85)
-    if p.content_format > 0:
-        raise CoapError(0x8F)
-    s.check_access(o, i, 4)
-    args = bytes(memoryview(p.data)[p.start : p.end])
-    # arguments: digit [= 'text'], by commas (Core 1.1.1 6.3.5)
-    rest = args
-    while rest:
-        k = 1
-        if rest[1:3] == b"='":
-            k = rest.find(b"'", 3) + 1
-        if not (k and rest[:1].isdigit() and rest[k : k + 1] in b",") or rest[k:] == b",":
+def check_arguments(text):
+    """Refuse what is not a list of digit [= 'text'], by commas (Core 1.1.1 6.3.5)."""
+    while text:
+        end = 1
+        if text[1:3] == b"='":
+            end = text.find(b"'", 3) + 1
+        rest = text[end:]
+        if not end or not text[:1].isdigit() or rest == b"," or rest[:1] not in b",":
             raise ValueError
-        rest = rest[k + 1 :]
-    f = s.tree.call_hook(ON_EXECUTE, o, i, r, args)
-    if o == 1:
-        s.client._run_command(i, r)
-    elif not f:
-        raise CoapError(0x84)
-    return 0x44
+        text = rest[1:]
 
 
-def decode_payload(s, p, o, i, r, ri, replace):
-    """The values in a payload as [[instance, resource, value], ...]; a multiple resource is one dict."""
-    t = s.tree
-    ct = p.content_format
-    if ct < 0:
-        ct = TEXT if r >= 0 else TLV
-    fmt = find_format(ct)
-    if not fmt:
-        raise CoapError(0x8F)
-    out = []
+def decode_payload(session, message, oid, iid, rid, riid, replace):
+    """The values in a payload, as [(iid, rid, value), ...], rid -1 for an instance alone. A value is None where the
+    tables have no such resource; that of a multiple resource is {riid: value}, with what there is already unless
+    that is replaced."""
+    number = message.content_format
+    if number < 0:
+        number = TEXT if rid >= 0 else TLV
+    form = find_format(number)
+    if not form:
+        raise CoapError(UNSUPPORTED_CONTENT_FORMAT)
+    values = []
+    keep = not replace or riid >= 0
 
-    keep = not replace or p.path[3] >= 0
-
-    def emit(i, r, ri, v):
-        if ri < 0 and v != {}:
-            out.append([i, r, v])
+    def emit(iid, rid, riid, value):
+        if riid < 0 and value != {}:
+            values.append((iid, rid, value))
             return
-        if not out or out[-1][:2] != [i, r]:
-            out.append([i, r, dict(keep and t.get(o, i, r) or {})])
-        if ri >= 0:
-            out[-1][2][ri] = v
+        if not values or values[-1][:2] != (iid, rid):
+            old = keep and session.tree.get(oid, iid, rid)
+            values.append((iid, rid, dict(old or {})))
+        if riid >= 0:
+            values[-1][2][riid] = value
 
     try:
-        fmt.decode(p.data, p.start, p.end, t, o, i, r, ri, emit)
+        form.decode(
+            message.data, message.start, message.end, session.tree, oid, iid, rid, riid, emit
+        )
     except (IndexError, TypeError, AttributeError):
         raise ValueError
-    return out
+    return values
 
 
-def write(s, p, o, i, r, ri, replace):
-    t = s.tree
-    f = s.stream_function(p)
-    if f:
-        code = f(0, memoryview(p.data)[p.start : p.end], 0)
+def write(session, message, definition, replace):
+    """Write an instance, a resource or a resource instance, in place of what is there or beside it."""
+    oid, iid, rid, riid = message.path
+    if iid < 0 or not definition & WRITABLE:
+        raise CoapError(METHOD_NOT_ALLOWED)
+    if rid < 0 and message.start == message.end and message.content_format < 0:
+        raise ValueError  # neither a write nor attributes
+    session.check_access(oid, iid, MAY_WRITE)
+    stream = session.stream_function(message)
+    if stream:
+        code = stream(0, memoryview(message.data)[message.start : message.end], 0)
         if code:
             raise CoapError(code)
-        return
-    new = decode_payload(s, p, o, i, r, ri, replace)
-    if replace and r >= 0 and not new:
-        # all instances of a multiple resource go; check() refuses that of a single one
-        new = [[i, r, {}]]
-    check_write(s, o, new, WRITABLE)
-    if replace and r < 0:
-        # what the new instance does not have goes; what it must have stays (Core 1.1.1 6.3.3)
-        gone = set(t.objects[o][i])
-        for x in new:
-            gone.discard(x[1])
-        for r in gone:
-            if t.definition(o, r) & (WRITABLE | MANDATORY) == WRITABLE:
-                t.store(o, i, r, -1, None)
-    store_values(s, o, new)
+        return CHANGED
+    values = decode_payload(session, message, oid, iid, rid, riid, replace)
+    if replace and rid >= 0 and not values:
+        # all instances of a multiple resource go; of a single one that is refused below
+        values = [(iid, rid, {})]
+    accepted = accept_values(session, oid, values, WRITABLE)
+    if replace and rid < 0:
+        remove_others(session.tree, oid, iid, values)
+    store_values(session, oid, accepted)
+    return CHANGED
 
 
-def check_write(s, o, new, access):
-    """Refuse a list of values of which one may not be written, or is refused by the application."""
-    t = s.tree
-    for x in new:
-        i, r, v = x
-        if r < 0:
+def remove_others(tree, oid, iid, values):
+    """Remove what an instance that is replaced does not have any more; what it must have stays (Core 1.1.1 6.3.3)."""
+    others = set(tree.objects[oid][iid])
+    for _, rid, _ in values:
+        others.discard(rid)
+    for rid in others:
+        if tree.definition(oid, rid) & (WRITABLE | MANDATORY) == WRITABLE:
+            tree.store(oid, iid, rid, ABSENT, None)
+
+
+def accept_values(session, oid, values, access):
+    """The values, [(iid, rid, value), ...], as they are to be stored; refuses them all where the server has no
+    `access` to one, or the application does not want it."""
+    tree = session.tree
+    accepted = []
+    for iid, rid, value in values:
+        if rid < 0:
             continue
-        row = t.definition(o, r)
-        if not row or not t.in_version(o, row >> 8):
-            raise CoapError(0x84)
-        if not row & access:
-            raise CoapError(0x85)
-        if isinstance(v, dict) != bool(row & MULTIPLE):
+        definition = tree.definition(oid, rid)
+        if not definition or not tree.in_version(oid, definition):
+            raise CoapError(NOT_FOUND)
+        if not definition & access:
+            raise CoapError(METHOD_NOT_ALLOWED)
+        if isinstance(value, dict) != bool(definition & MULTIPLE):
             raise ValueError
-        x[2] = s.client._accept_value(o, r, v)
-        t.call_hook(VALIDATE, o, i, r, to_native(row, v))
-    for i, r, v in new:
-        if r >= 0:
-            t.call_hook(ON_WRITE, o, i, r, to_native(t.definition(o, r), v))
+        accepted.append((iid, rid, session.client._accept_value(oid, rid, value)))
+        tree.call_hook(VALIDATE, oid, iid, rid, to_native(definition, value))
+    for iid, rid, value in accepted:
+        tree.call_hook(ON_WRITE, oid, iid, rid, to_native(tree.definition(oid, rid), value))
+    return accepted
 
 
-def store_values(s, o, new):
-    for i, r, v in new:
-        if r >= 0:
-            s.tree.store(o, i, r, -1, v)
-            if not s.bootstrap:
-                s.client._resource_written(o, i, r, v)
+def store_values(session, oid, values):
+    """Store what accept_values() gave, and tell those who want to know what a server wrote."""
+    for iid, rid, value in values:
+        session.tree.store(oid, iid, rid, ABSENT, value)
+        if not session.bootstrap:
+            session.client._resource_written(oid, iid, rid, value)
 
 
-def create(s, p, w):
-    t = s.tree
-    o = p.path[0]
-    flags = t.find(o)
-    insts = t.objects[o]
-    s.check_access(o, -1, 16)
-    if o == 1 or not flags & 1 and (flags & 2 or insts):
-        raise CoapError(0x85)
-    new = decode_payload(s, p, o, -1, -1, -1, True) if p.end > p.start else []
-    i = new[0][0] if new else -1
-    if i < 0:
-        i = 0
-        while i in insts:
-            i += 1
-    for x in new:
-        if x[0] != -1 and x[0] != i:
-            raise ValueError
-        x[0] = i
-    if i in insts or i > 65534 or len(insts) >= s.client.max_instances:
+def create(session, message, writer):
+    """Create an instance, with the id that the payload names or the next one that is free."""
+    tree = session.tree
+    client = session.client
+    oid = message.path[0]
+    flags = tree.find(oid)
+    instances = tree.objects[oid]
+    session.check_access(oid, ABSENT, MAY_CREATE)
+    if oid == SERVER:
+        raise CoapError(METHOD_NOT_ALLOWED)
+    if not flags & SEVERAL_INSTANCES and (flags & MANDATORY_OBJECT or instances):
+        raise CoapError(METHOD_NOT_ALLOWED)
+    values = []
+    if message.end > message.start:
+        values = decode_payload(session, message, oid, ABSENT, ABSENT, ABSENT, True)
+    iid = values[0][0] if values else ABSENT
+    if iid < 0:
+        iid = 0
+        while iid in instances:
+            iid += 1
+    if iid in instances or iid > HIGHEST_ID or len(instances) >= client.max_instances:
         raise ValueError
-    check_write(s, o, new, READABLE | WRITABLE)
-    d = {}
-    for _, r, v in new:
-        if r >= 0:
-            d[r] = v
-    t.find(o)
-    for q in range(t.offset, t.offset + 4 * t.count, 4):
-        # a mandatory resource that only a server could give must be given
-        if t.table[q + 2] & 0x13 == 0x13 and t.table[q] << 8 | t.table[q + 1] not in d:
+    for given, _, _ in values:
+        if given != ABSENT and given != iid:
             raise ValueError
-    t.create(o, i, d)
+    values = [(iid, rid, value) for _, rid, value in values]
+    values = accept_values(session, oid, values, READABLE | WRITABLE)
+    values = {rid: value for _, rid, value in values}
+    check_complete(tree, oid, values)
+    tree.create(oid, iid, values)
     try:
-        t.call_hook(ON_CREATE, o, i, -1, None)
+        tree.call_hook(ON_CREATE, oid, iid, ABSENT, None)
     except CoapError:
-        t.delete(o, i)
+        tree.delete(oid, iid)
         raise
-    if s.client.access:
-        s.client.access.created(s, o, i)
-    for x in s.client._root:
-        w.option(8, x)
-    for x in o, i:
-        w.option(8, b"%d" % x)
-    return 0x41
+    if client.access:
+        client.access.created(session, oid, iid)
+    for segment in client._root:
+        writer.option(LOCATION_PATH, segment)
+    for number in oid, iid:
+        writer.option(LOCATION_PATH, b"%d" % number)
+    return CREATED
 
 
-def delete(s, p, row):
-    o, i, r, ri = p.path
-    t = s.tree
-    if r >= 0:
-        if ri < 0 or not row & WRITABLE or not t.minor:
-            raise CoapError(0x85)
-        check_readable(t, o, i, r, ri, READABLE)
-        s.check_access(o, i, 2)
-        t.store(o, i, r, ri, None)
-        return 0x42
-    if i < 0 or o == 1 or not t.find(o) & 1:
-        raise CoapError(0x85)
-    s.check_access(o, i, 8)
-    t.call_hook(ON_DELETE, o, i, -1, None)
-    t.delete(o, i)
-    return 0x42
+def check_complete(tree, oid, values):
+    """Refuse {rid: value} that lacks what a new instance must have, and only a server could give."""
+    given_by_server = MANDATORY | WRITABLE | READABLE
+    for rid, definition in tree.definitions(oid):
+        if definition & given_by_server == given_by_server and rid not in values:
+            raise ValueError
 
 
-def discover(s, p, w):
-    # Core 1.1.1 6.3.2: the path and what is under it, with the attributes that this server gave; the path
-    # itself with those that it inherits
-    o, i, r, ri = p.path
-    t = s.tree
-    if ri >= 0:
-        raise CoapError(0x85)
-
-    names = NAMES.split()
-
-    def entry(more, *path):
-        path = list(path)
-        depth = -1 if path == p.path else 3 - path.count(-1)
-        n = _FIRST
-        for name in names:
-            v = attribute_at(s, path, n, depth)
-            n += 1
-            if v is not None:
-                more += b";%s=%s" % (name, str(int(v) if v == int(v) else v).encode())
-        put_link(w, s.client._root_path, format_path(*path), more)
-
-    def body(w):
-        if i < 0:
-            entry(version_attribute(t, o), o, -1, -1, -1)
-        for k in t.instances(o) if i < 0 else (i,):
-            if r < 0:
-                entry(b"", o, k, -1, -1)
-            t.find(o)
-            b = t.table
-            for q in range(t.offset, t.offset + 4 * t.count, 4):
-                x = b[q] << 8 | b[q + 1]
-                a = b[q + 2]
-                # a resource is there by its value, or by a function that reads or executes it
-                if (
-                    (r < 0 or r == x)
-                    and t.in_version(o, a)
-                    and (
-                        t.get(o, k, x) is not None
-                        or t.hook(ON_READ, o, k, x)
-                        or (a & 4 and (o == 1 or t.hook(ON_EXECUTE, o, k, x)))
-                    )
-                ):
-                    v = t.read(o, k, x) if a & 8 else None
-                    entry(b"" if v is None else b";dim=%d" % len(v), o, k, x, -1)
-                    if r >= 0 and v and t.minor:
-                        for y in sorted(v):
-                            entry(b"", o, k, x, y)
-
-    s.coap.put_body(p.block2, p.block1, -1, LINK_FORMAT, body)
-    if not w.written:
-        raise CoapError(0x84)
-    return 0x45
+def delete(session, message, definition):
+    """Delete an instance, or an instance of a resource (LwM2M 1.1)."""
+    oid, iid, rid, riid = message.path
+    tree = session.tree
+    if rid >= 0:
+        if riid < 0 or not definition & WRITABLE or not tree.minor:
+            raise CoapError(METHOD_NOT_ALLOWED)
+        check_readable(tree, oid, iid, rid, riid, READABLE)
+        session.check_access(oid, iid, MAY_WRITE)
+        tree.store(oid, iid, rid, riid, None)
+        return DELETED
+    if iid < 0 or oid == SERVER or not tree.find(oid) & SEVERAL_INSTANCES:
+        raise CoapError(METHOD_NOT_ALLOWED)
+    session.check_access(oid, iid, MAY_DELETE)
+    tree.call_hook(ON_DELETE, oid, iid, ABSENT, None)
+    tree.delete(oid, iid)
+    if session.client.access:
+        session.client.access.deleted(oid, iid)
+    return DELETED

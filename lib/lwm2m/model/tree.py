@@ -1,23 +1,43 @@
 # The data tree: object tables, instances, values, and the application's functions behind them
 # SPDX-License-Identifier: MIT
-from ..coap.numbers import CoapError
+from ..coap.numbers import BAD_REQUEST, FIRST_ERROR, INTERNAL_SERVER_ERROR, CoapError
+from ..ids import FIRMWARE_UPDATE, SERVER
 from ..port import sys
 from .tables.core import TABLE
-from .values import format_path, to_native, to_stored
+from .values import TYPE_MASK, format_path, to_native, to_stored
 
-# a definition: access << 8 | type
+# A table is the definitions of some objects, one after the other. Each begins with eight bytes: the object's
+# id (2), its flags, the number of its resources, the versions of the object in LwM2M 1.0, 1.1 and 1.2 (major << 4
+# | minor), and a 0. Rows of four bytes follow, sorted by id: the resource's id (2), and its definition (2).
+_HEAD = const(8)
+_ROW = const(4)
+_FLAGS = const(2)
+_COUNT = const(3)
+_VERSIONS = const(4)
+_ACCESS = const(2)  # in a row: the upper byte of the definition
+_TYPE = const(3)  # and the lower one
+
+# flags of an object
+SEVERAL_INSTANCES = const(1)
+MANDATORY_OBJECT = const(2)
+
+# a definition: minor version << 13 | access | type; the type is in values.py
 READABLE = const(0x100)
 WRITABLE = const(0x200)
 EXECUTABLE = const(0x400)
 MULTIPLE = const(0x800)
 MANDATORY = const(0x1000)
+_MINOR_SHIFT = const(13)
 
-# access, the third byte of a table's row
-_ROW_READABLE = const(1)
-_ROW_MULTIPLE = const(8)
+# the rights of a server to an instance (Core 1.1.1 E.3), as an ACL has them
+MAY_READ = const(1)
+MAY_WRITE = const(2)
+MAY_EXECUTE = const(4)
+MAY_DELETE = const(8)
+MAY_CREATE = const(16)
 
-# kinds of functions of the application; those of objects/ have a ON_CHANGE too: f(object, instance, resource)
-# after a change, as Tree.changed tells it
+# Kinds of functions. Those of the application are described in docs/api.md; ON_CHANGE is for objects that have
+# behaviour: fn(oid, iid, rid) after a change, rid -1 where the instance was created or deleted.
 ON_READ = const(1)
 ON_WRITE = const(2)
 ON_EXECUTE = const(3)
@@ -30,169 +50,244 @@ ON_CHANGE = const(8)
 LATER = object()  # what a function of the application returns that answers later
 
 
+class Later(CoapError):
+    """A function of the application said LATER: the request waits for it (tree.waiting says where). Its code, 0,
+    is that of a response that is not there yet."""
+
+
 class Tree:
-    # cached values with their times (series.py), and a list for what a message tells of them, or None
-    series = reported = None
+    """What servers see: `objects` is {oid: {iid: {rid: value}}}, a multiple resource being {riid: value}, and
+    values being as values.to_stored() makes them; a function in place of a value is called for it.
+
+    `changed(oid, iid, rid)` hears of every change, rid -1 for a created or deleted instance."""
+
+    minor = 2  # the minor version that is registered: objects 1 and 5 show its resources
+    series = None  # cached values with their times (reporting/timeseries.py), if there are any
+    reported = None  # a list that learns what of them a message tells, while it is written
+    guard = None  # access control: its readable(ssid, oid, ids) are the instances that a server may read
     reader = None  # the short id of the server that an answer is for, while it is written
+    snapshot = None  # {(oid, iid, rid): value}: what a read in several blocks goes on showing
+    answers = ()  # {(oid, iid, rid): value}: what functions that said LATER have answered by now
+    waiting = None  # (oid, iid, rid) of the function that said LATER last
+    _found = None
 
     def __init__(self, changed):
-        self.changed = (
-            changed  # changed(object, instance, resource), -1 for created or deleted instances
-        )
-        self.minor = 2  # the minor version registered: objects 1 and 5 show its resources
+        self.changed = changed
         self.tables = [TABLE]
-        self.objects = {}  # {object: {instance: {resource: value}}}; a multiple resource is a dict
-        self.hooks = {}  # {object: [(kind, instance, resource, function)]}
-        self.snapshot = None  # values that a read in several blocks goes on showing
-        self.snapshots = []  # (key, {(o, i, r): value}, ETag): of at most two reads, and of each Send under way
-        self.answers = ()
-        self.found = None
+        self.objects = {}
+        self.hooks = {}  # {oid: [(kind, iid, rid, function)]}, iid and rid -1 where it is for all
+        self.snapshots = []  # (key, snapshot, ETag): of at most two reads, and of each Send under way
 
-    def find(self, o):
-        """Look object `o` up in the tables; its flags (1 multiple, 2 mandatory), or -1."""
-        if o != self.found:
-            self.found = None
-            self.count = 0
-            for t in self.tables:
-                p = 8
-                while p < len(t) and o != self.found:
-                    n = t[p - 5]
-                    if t[p - 8] << 8 | t[p - 7] == o:
-                        self.found = o
-                        self.table = t
-                        self.offset = p
-                        self.count = n
-                    p += 8 + 4 * n
-        return -1 if o != self.found else self.table[self.offset - 6]
+    # definitions
 
-    def definition(self, o, r):
-        """Access << 8 | type of a resource, or 0 where the object has none such."""
-        if self.find(o) < 0:
+    def find(self, oid):
+        """Look an object up in the tables; its flags, or -1."""
+        if oid != self._found:
+            self._found = None
+            for table in self.tables:
+                row = _HEAD
+                while row < len(table) and oid != self._found:
+                    head = row - _HEAD
+                    count = table[head + _COUNT]
+                    if table[head] << 8 | table[head + 1] == oid:
+                        self._found = oid
+                        self._table = table
+                        self._row = row
+                        self._count = count
+                    row += _HEAD + _ROW * count
+        return -1 if oid != self._found else self._table[self._row - _HEAD + _FLAGS]
+
+    def version(self, oid):
+        """The version (major << 4 | minor) of an object in the version of LwM2M that is registered."""
+        self.find(oid)
+        return self._table[self._row - _HEAD + _VERSIONS + self.minor]
+
+    def definition(self, oid, rid):
+        """The definition of a resource, or 0 where the object has none such."""
+        if self.find(oid) < 0:
             return 0
-        t = self.table
-        lo = 0
-        hi = self.count
-        while lo < hi:
-            m = (lo + hi) >> 1
-            p = self.offset + 4 * m
-            x = t[p] << 8 | t[p + 1]
-            if x == r:
-                return t[p + 2] << 8 | t[p + 3]
-            if x < r:
-                lo = m + 1
+        table = self._table
+        low = 0
+        high = self._count
+        while low < high:
+            middle = (low + high) >> 1
+            row = self._row + _ROW * middle
+            found = table[row] << 8 | table[row + 1]
+            if found == rid:
+                return table[row + _ACCESS] << 8 | table[row + _TYPE]
+            if found < rid:
+                low = middle + 1
             else:
-                hi = m
+                high = middle
         return 0
 
-    def in_version(self, o, access):
-        return access >> 5 <= self.minor or o != 1 and o != 5
+    def definitions(self, oid):
+        """(rid, definition) of each resource that an object may have, in order."""
+        self.find(oid)
+        table = self._table
+        for row in range(self._row, self._row + _ROW * self._count, _ROW):
+            yield (
+                table[row] << 8 | table[row + 1],
+                table[row + _ACCESS] << 8 | table[row + _TYPE],
+            )
 
-    def instances(self, o):
-        """The ids of the instances of an object, in order."""
-        d = self.objects.get(o, ())
-        return sorted(d) if len(d) > 1 else d
+    def in_version(self, oid, definition):
+        """False for a resource of object 1 or 5 that came after the version that is registered."""
+        if definition >> _MINOR_SHIFT <= self.minor:
+            return True
+        return oid != SERVER and oid != FIRMWARE_UPDATE
 
-    def get(self, o, i, r):
-        """A value as it stands, without any function; None where there is none."""
-        d = self.objects.get(o)
-        d = d and d.get(i)
-        return d.get(r) if d else None
+    # functions
 
-    def hook(self, kind, o, i, r=-1):
-        for k, x, y, f in self.hooks.get(o, ()):
-            if k == kind and (x == i or x < 0) and (y == r or y < 0):
-                return f
+    def show(self, oid):
+        """Let servers see an object, though it has no instance yet."""
+        self.objects.setdefault(oid, {})
+
+    def add_hook(self, kind, oid, iid, rid, function):
+        """Add a function of the kind to /oid/iid/rid (-1: to all), behind those that are asked before it."""
+        self.hooks.setdefault(oid, []).append((kind, iid, rid, function))
+
+    def set_hook(self, kind, oid, iid, rid, function):
+        """Let a function be asked before all others, in place of the one that had the same path; None ends that."""
+        hooks = self.hooks.setdefault(oid, [])
+        for hook in hooks:
+            if hook[:3] == (kind, iid, rid):
+                hooks.remove(hook)
+                break
+        if function:
+            hooks.insert(0, (kind, iid, rid, function))
+
+    def hook(self, kind, oid, iid, rid=-1):
+        """The function of a kind that is asked for /oid/iid/rid, or None."""
+        for its_kind, its_iid, its_rid, function in self.hooks.get(oid, ()):
+            if (
+                its_kind == kind
+                and (its_iid == iid or its_iid < 0)
+                and (its_rid == rid or its_rid < 0)
+            ):
+                return function
         return None
 
-    def call_function(self, f, o, i, r, v, kind=0):
-        """Call a function of the application: what it raises is a refusal, 5.00 if it says no more; with
-        LATER the whole request waits, and is done again once answers[o, i, r] is there."""
-        at = o, i, r
+    def call_function(self, function, oid, iid, rid, value, definition=0):
+        """Call a function of the application: what it raises is a refusal, 5.00 if it says no more. With
+        LATER the whole request waits, and is done again once answers[oid, iid, rid] is there. With a
+        definition the result is a value to be read."""
+        path = oid, iid, rid
         try:
-            v = self.answers[at] if at in self.answers else f(format_path(o, i, r), v)
-            if v is LATER:
-                self.waiting = at
-                raise CoapError(0)
-            if isinstance(v, CoapError):
-                raise v  # as Client.answer() may give it
-            return to_stored(kind, v) if kind and v is not None else v
+            if path in self.answers:
+                value = self.answers[path]
+            else:
+                value = function(format_path(oid, iid, rid), value)
+            if value is LATER:
+                self.waiting = path
+                raise Later(0)
+            if isinstance(value, CoapError):
+                raise value  # as Client.answer() may give it
+            return to_stored(definition, value) if definition and value is not None else value
         except CoapError:
             raise
         except Exception as e:
             sys.print_exception(e)
-            raise CoapError(0xA0)
+            raise CoapError(INTERNAL_SERVER_ERROR)
 
-    def call_hook(self, kind, o, i, r, v):
-        """Let a function have its say: a CoAP code that it returns is a refusal, so is False."""
-        f = self.hook(kind, o, i, r)
-        if f:
-            v = self.call_function(f, o, i, r, v)
-            if v is False:
-                raise CoapError(0x80)
-            if isinstance(v, int) and v >= 0x80:
-                raise CoapError(v)
-        return f
+    def call_hook(self, kind, oid, iid, rid, value):
+        """Let the function of a kind have its say, if there is one, and return it: a CoAP code that it returns
+        is a refusal, so is False (4.00)."""
+        function = self.hook(kind, oid, iid, rid)
+        if function:
+            outcome = self.call_function(function, oid, iid, rid, value)
+            if outcome is False:
+                raise CoapError(BAD_REQUEST)
+            if isinstance(outcome, int) and outcome >= FIRST_ERROR:
+                raise CoapError(outcome)
+        return function
 
-    def read(self, o, i, r):
+    # values
+
+    def instances(self, oid):
+        """The ids of the instances of an object, in order; while an answer is written, of those that the server
+        it is for may read."""
+        ids = self.objects.get(oid, ())
+        if len(ids) > 1:
+            ids = sorted(ids)
+        if self.guard and self.reader is not None:
+            return self.guard.readable(self.reader, oid, ids)
+        return ids
+
+    def get(self, oid, iid, rid):
+        """A value as it stands, without any function; None where there is none."""
+        instances = self.objects.get(oid)
+        values = instances and instances.get(iid)
+        return values.get(rid) if values else None
+
+    def read(self, oid, iid, rid):
         """The value to be shown; None where there is none."""
-        m = self.snapshot
-        if m is not None and (o, i, r) in m:
-            return m[o, i, r]
-        v = self.objects[o][i].get(r)
-        f = callable(v)
-        if f:
+        snapshot = self.snapshot
+        if snapshot is not None and (oid, iid, rid) in snapshot:
+            return snapshot[oid, iid, rid]
+        value = self.objects[oid][iid].get(rid)
+        made = callable(value)
+        if made:
             # an object's own function in place of a value
-            v = v()
-        if o in self.hooks and not (self.series and self.series.owns(o, i, r)):
-            g = self.hook(ON_READ, o, i, r)
-            if g:
-                f = g
-                kind = self.definition(o, r)
-                v = self.call_function(f, o, i, r, to_native(kind, v), kind)
-        if f and m is not None:
-            m[o, i, r] = v
-        return v
+            value = value()
+        if oid in self.hooks and not (self.series and self.series.owns(oid, iid, rid)):
+            function = self.hook(ON_READ, oid, iid, rid)
+            if function:
+                made = True
+                definition = self.definition(oid, rid)
+                value = self.call_function(
+                    function, oid, iid, rid, to_native(definition, value), definition
+                )
+        if made and snapshot is not None:
+            snapshot[oid, iid, rid] = value
+        return value
 
-    def each_resource(self, o, i, f, arg):
-        """Call f(arg, o, i, r, type, value) for each readable resource of an instance, in order."""
-        self.find(o)
-        t = self.table
-        for p in range(self.offset, self.offset + 4 * self.count, 4):
-            if t[p + 2] & _ROW_READABLE and self.in_version(o, t[p + 2]):
-                r = t[p] << 8 | t[p + 1]
-                v = self.read(o, i, r)
-                if v is not None:
-                    f(arg, o, i, r, t[p + 3] & 15, v)
+    def each_resource(self, oid, iid, function, argument):
+        """Call function(argument, oid, iid, rid, type, value) for each readable resource of an instance that
+        has a value, in order."""
+        self.find(oid)
+        table = self._table
+        # definitions() would allocate for each of them
+        for row in range(self._row, self._row + _ROW * self._count, _ROW):
+            definition = table[row + _ACCESS] << 8 | table[row + _TYPE]
+            if definition & READABLE and self.in_version(oid, definition):
+                rid = table[row] << 8 | table[row + 1]
+                value = self.read(oid, iid, rid)
+                if value is not None:
+                    function(argument, oid, iid, rid, definition & TYPE_MASK, value)
 
-    def store(self, o, i, r, ri, v):
-        """Store a canonical value, None to remove it, and tell of the change."""
-        d = self.objects[o][i]
-        old = d.get(r)
-        if ri >= 0:
-            m = dict(old or {})
-            m[ri] = v
-            if v is None:
-                del m[ri]
-            v = m
+    def store(self, oid, iid, rid, riid, value):
+        """Store a value (of one instance of a multiple resource, where riid is not -1) as to_stored() made it,
+        None to remove it, and tell of the change."""
+        values = self.objects[oid][iid]
+        old = values.get(rid)
+        if riid >= 0:
+            every = dict(old or {})
+            every[riid] = value
+            if value is None:
+                del every[riid]
+            value = every
         if self.series:
-            self.series.add(o, i, r, v)
-        if v == old and type(v) is type(old):
+            self.series.add(oid, iid, rid, value)
+        if value == old and type(value) is type(old):
             return
-        for m in self.snapshots:
-            m[1].setdefault((o, i, r), old)
-        d[r] = v
-        if v is None:
-            del d[r]
-        self.changed(o, i, r)
+        for _, snapshot, _ in self.snapshots:
+            snapshot.setdefault((oid, iid, rid), old)
+        values[rid] = value
+        if value is None:
+            del values[rid]
+        self.changed(oid, iid, rid)
 
-    def create(self, o, i, d=None):
-        self.objects.setdefault(o, {})[i] = d or {}
+    def create(self, oid, iid, values=None):
+        """Make an instance, or replace it, with these values."""
+        self.objects.setdefault(oid, {})[iid] = values or {}
         self.snapshots.clear()
-        self.changed(o, i, -1)
+        self.changed(oid, iid, -1)
 
-    def delete(self, o, i):
-        del self.objects[o][i]
+    def delete(self, oid, iid):
+        """Delete an instance."""
+        del self.objects[oid][iid]
         self.snapshots.clear()
         if self.series:
-            self.series.drop(o, i)
-        self.changed(o, i, -1)
+            self.series.drop(oid, iid)
+        self.changed(oid, iid, -1)

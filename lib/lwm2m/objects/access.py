@@ -1,94 +1,84 @@
 # Object 2, Access Control (Core 1.1.1 8): which server may do what
 # SPDX-License-Identifier: MIT
-from ..coap.numbers import CoapError
+from ..coap.numbers import UNAUTHORIZED, CoapError
+from ..ids import ACCESS_CONTROL, ACL, ACL_INSTANCE, ACL_OBJECT, ACL_OWNER, ANY_ID, SERVER
+from ..model.tree import MAY_READ, MAY_WRITE
 
-# the rights in an ACL: 1 read, 2 write, 4 execute, 8 delete, 16 create
-_READ = const(1)
-_DELETE = const(8)
-_ALL = const(31)
-
-_ANY = const(65535)  # as instance: the object itself; as owner: the bootstrap server
+_EVERYTHING = const(31)  # all rights of an ACL: see tree.py
+_OTHERS = const(0)  # the short id that stands for all servers without an entry of their own
 
 
 class Access:
     """Takes effect with the second server account and the first instance of object 2."""
 
-    gone = False
-
     def __init__(self, client):
-        self.tree = t = client.tree
-        every = t.instances
+        self.tree = client.tree
 
-        def instances(o):
-            # a read of an object leaves out what its server may not read
-            s = t.reader
-            return [i for i in every(o) if s is None or self.rights(s, o, i) & _READ]
+    def find(self, oid, iid):
+        """The id of the instance of object 2 about /oid/iid, or the first that is free."""
+        instances = self.tree.objects[ACCESS_CONTROL]
+        for about, values in instances.items():
+            if values.get(ACL_OBJECT) == oid and values.get(ACL_INSTANCE) == iid:
+                return about
+        free = 0
+        while free in instances:
+            free += 1
+        return free
 
-        def delete(o, i):
-            gone(o, i)
-            k = self.find(o, i)
-            if self.gone == (o, i) and k in t.objects[2]:
-                gone(2, k)
-
-        gone = t.delete
-        t.instances = instances
-        t.delete = delete
-
-    def find(self, o, i):
-        """The id of the instance of object 2 about /o/i, or the first that is free."""
-        d = self.tree.objects[2]
-        for k in d:
-            if d[k].get(0) == o and d[k].get(1) == i:
-                return k
-        k = 0
-        while k in d:
-            k += 1
-        return k
-
-    def rights(self, ssid, o, i):
-        """The rights of a server to an instance, or (-1) to make one."""
-        t = self.tree
-        if len(t.objects[1]) < 2 or not t.objects[2]:
-            return _ALL
-        if o == 2:
+    def rights(self, ssid, oid, iid):
+        """The rights of a server to an instance, or (iid -1) to make one."""
+        tree = self.tree
+        if len(tree.objects[SERVER]) < 2 or not tree.objects[ACCESS_CONTROL]:
+            return _EVERYTHING
+        if oid == ACCESS_CONTROL:
             # every server may look; the owner alone may write, and nobody make or delete
-            return 3 if t.get(2, i, 3) == ssid else _READ
-        k = self.find(o, i & _ANY)
-        acl = t.get(2, k, 2) or {}
-        if ssid not in acl:
-            if t.get(2, k, 3) == ssid:
-                return _ALL
-            ssid = 0
-        return acl.get(ssid, 0)
+            owner = tree.get(oid, iid, ACL_OWNER)
+            return MAY_READ | MAY_WRITE if owner == ssid else MAY_READ
+        about = self.find(oid, iid if iid >= 0 else ANY_ID)
+        entries = tree.get(ACCESS_CONTROL, about, ACL) or {}
+        if ssid in entries:
+            return entries[ssid]
+        if tree.get(ACCESS_CONTROL, about, ACL_OWNER) == ssid:
+            return _EVERYTHING
+        return entries.get(_OTHERS, 0)
 
-    def allow(self, s, o, i, op):
-        """Refuse operation `op` of session `s` on /o/i. A read of /o needs one instance that may be read."""
-        t = self.tree
-        # access control goes with what a server deletes; a bootstrap takes care of its own
-        self.gone = op == _DELETE and (o, i)
-        if op > _READ or i >= 0:
-            d = self.rights(s.ssid, o, i) & op
+    def readable(self, ssid, oid, ids):
+        """Of some instances those that a server may read."""
+        return [iid for iid in ids if self.rights(ssid, oid, iid) & MAY_READ]
+
+    def allow(self, session, oid, iid, operation):
+        """Refuse an operation, one of the MAY_ in tree.py, of a session's server on /oid/iid. A read of an object
+        needs one instance that may be read, if it has any."""
+        if operation == MAY_READ and iid < 0:
+            ids = self.tree.objects[oid]
+            allowed = not ids or self.readable(session.ssid, oid, ids)
         else:
-            t.reader = s.ssid
-            d = not t.objects[o] or t.instances(o)
-            t.reader = None
-        if not d:
-            raise CoapError(0x81)
+            allowed = self.rights(session.ssid, oid, iid) & operation
+        if not allowed:
+            raise CoapError(UNAUTHORIZED)
 
-    def created(self, s, o, i):
-        """A server made an instance: it is the owner."""
-        if self.rights(s.ssid, o, i) < _ALL:
-            self.give(o, i, s.ssid)
+    def created(self, session, oid, iid):
+        """A session's server made an instance: it is the owner."""
+        if self.rights(session.ssid, oid, iid) < _EVERYTHING:
+            self.give(oid, iid, session.ssid)
 
-    def give(self, o, i, owner=_ANY, acl=None):
-        """Make or replace the instance of object 2 about /o/i (i 65535: about making instances of it);
-        `acl` is {short server id: rights}, with 0 for all others."""
-        self.tree.create(2, self.find(o, i), {0: o, 1: i, 2: acl or {}, 3: owner})
+    def deleted(self, oid, iid):
+        """A server deleted an instance: what object 2 has about it goes, too."""
+        about = self.find(oid, iid)
+        if about in self.tree.objects[ACCESS_CONTROL]:
+            self.tree.delete(ACCESS_CONTROL, about)
+
+    def give(self, oid, iid, owner=ANY_ID, acl=None):
+        """Make or replace the instance of object 2 about /oid/iid (iid 65535: about making instances of it);
+        `acl` is {short server id: rights}, with 0 for all others; `owner` 65535 is the bootstrap server."""
+        values = {ACL_OBJECT: oid, ACL_INSTANCE: iid, ACL: acl or {}, ACL_OWNER: owner}
+        self.tree.create(ACCESS_CONTROL, self.find(oid, iid), values)
 
 
 def setup(client):
     """Make object 2, without instances; returns what is client.access then, for give(). A server that makes
     an instance owns it; one that deletes it deletes its instance of object 2 too."""
-    client.tree.objects.setdefault(2, {})
-    client.access = x = Access(client)
-    return x
+    client.tree.show(ACCESS_CONTROL)
+    access = Access(client)
+    client.access = client.tree.guard = access
+    return access

@@ -1,25 +1,45 @@
 # Object 19, BinaryAppDataContainer: bounds of its resources, and the time of its data
 # SPDX-License-Identifier: MIT
-from ..model.tree import VALIDATE, ON_CHANGE
+from ..ids import (
+    BINARY_DATA,
+    CURRENT_TIME,
+    DATA,
+    DATA_APP_ID,
+    DATA_CREATION_TIME,
+    DATA_DESCRIPTION,
+    DATA_FORMAT,
+    DATA_PRIORITY,
+    DEVICE,
+)
+from ..model.tree import ON_CHANGE, VALIDATE
+
+_LONGEST_TEXT = const(32)  # bytes
+_HIGHEST_PRIORITY = const(255)
+_HIGHEST_APP_ID = const(65535)
 
 
 def setup(client):
     """Give object 19 its behaviour; instances are made by create() or by a server. 19/x/1 is 255 at most, 19/x/5
     65535, 19/x/3 and 4 have 32 bytes at most; 19/x/2 is the time when the data changed."""
-    t = client.tree
-    t.objects.setdefault(19, {})
+    tree = client.tree
+    tree.show(BINARY_DATA)
 
-    def changed(o, i, r):
-        d = t.objects[o].get(i)
-        if d is not None and (not r or r < 0 and 0 in d and 2 not in d):
-            t.store(o, i, 2, -1, t.read(3, 0, 13))
+    def changed(oid, iid, rid):
+        values = tree.objects[oid].get(iid)
+        if values is None:
+            return
+        made_with_data = rid < 0 and DATA in values and DATA_CREATION_TIME not in values
+        if rid == DATA or made_with_data:
+            tree.store(oid, iid, DATA_CREATION_TIME, -1, tree.read(DEVICE, 0, CURRENT_TIME))
 
-    def bounded(path, v):
-        if isinstance(v, str):
-            return len(v.encode()) <= 32
-        return v < (256 if path[-1] == "1" else 65536)
+    def text_fits(path, value):
+        return len(value.encode()) <= _LONGEST_TEXT
 
-    h = t.hooks.setdefault(19, [])
-    h.append((ON_CHANGE, -1, -1, changed))
-    for r in (1, 3, 4, 5):
-        h.append((VALIDATE, -1, r, bounded))
+    tree.add_hook(ON_CHANGE, BINARY_DATA, -1, -1, changed)
+    for rid, fits in (
+        (DATA_PRIORITY, lambda path, value: value <= _HIGHEST_PRIORITY),
+        (DATA_DESCRIPTION, text_fits),
+        (DATA_FORMAT, text_fits),
+        (DATA_APP_ID, lambda path, value: value <= _HIGHEST_APP_ID),
+    ):
+        tree.add_hook(VALIDATE, BINARY_DATA, -1, rid, fits)

@@ -1,17 +1,31 @@
 # Object 4, Connectivity Monitoring: what the platform knows of its network
 # SPDX-License-Identifier: MIT
+from ..ids import (
+    AVAILABLE_BEARERS,
+    CONNECTIVITY_MONITORING,
+    IP_ADDRESSES,
+    NETWORK_BEARER,
+    ROUTER_ADDRESSES,
+    SIGNAL_STRENGTH,
+)
 from ..model.tree import ON_READ
+
+# network bearers (4/0/0)
+_WLAN = const(21)
+_ETHERNET = const(41)
+
+_ROUTER = const(2)  # in what ifconfig() gives; the address is the first
 
 
 def wlan():
-    """The bearer, and functions for the resources, of MicroPython's WLAN."""
+    """The bearer, and (rid, function) for the resources, of MicroPython's WLAN."""
     from network import WLAN
 
-    w = WLAN(0)
-    return 21, (
-        (2, lambda path, v: w.status("rssi")),
-        (4, lambda path, v: {0: w.ifconfig()[0]}),
-        (5, lambda path, v: {0: w.ifconfig()[2]}),
+    station = WLAN(0)
+    return _WLAN, (
+        (SIGNAL_STRENGTH, lambda path, value: station.status("rssi")),
+        (IP_ADDRESSES, lambda path, value: {0: station.ifconfig()[0]}),
+        (ROUTER_ADDRESSES, lambda path, value: {0: station.ifconfig()[_ROUTER]}),
     )
 
 
@@ -23,12 +37,18 @@ def setup(client):
     except ImportError:
         monitor = wlan
     try:
-        bearer, hooks = monitor()
+        bearer, functions = monitor()
     except ImportError:
-        bearer = 41
-        hooks = ()
-    t = client.tree
-    t.objects[4] = {0: {0: bearer, 1: {0: bearer}, 2: 0, 4: {0: b"0.0.0.0"}}}
-    h = t.hooks.setdefault(4, [])
-    for r, f in hooks:
-        h.append((ON_READ, 0, r, f))
+        bearer = _ETHERNET
+        functions = ()
+    tree = client.tree
+    tree.objects[CONNECTIVITY_MONITORING] = {
+        0: {
+            NETWORK_BEARER: bearer,
+            AVAILABLE_BEARERS: {0: bearer},
+            SIGNAL_STRENGTH: 0,
+            IP_ADDRESSES: {0: b"0.0.0.0"},
+        }
+    }
+    for rid, function in functions:
+        tree.add_hook(ON_READ, CONNECTIVITY_MONITORING, 0, rid, function)

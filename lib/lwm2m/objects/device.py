@@ -2,58 +2,81 @@
 # SPDX-License-Identifier: MIT
 import gc
 
+from ..ids import (
+    CURRENT_TIME,
+    DEVICE,
+    ERROR_CODE,
+    FACTORY_RESET,
+    FIRMWARE_VERSION,
+    MANUFACTURER,
+    MEMORY_FREE,
+    MEMORY_TOTAL,
+    MODEL_NUMBER,
+    REBOOT,
+    RESET_ERROR_CODE,
+    SERIAL_NUMBER,
+    SOFTWARE_VERSION,
+    SUPPORTED_BINDINGS,
+    TIMEZONE,
+    UTC_OFFSET,
+)
+from ..model.tree import ON_CHANGE, ON_EXECUTE
 from ..port import restart, sys, time
-from ..model.tree import ON_EXECUTE, ON_CHANGE
+
+_KILOBYTE = const(10)  # a shift
+_NO_ERROR = const(0)
 
 
 def setup(client):
     """Make instance 3/0; the application sets what it knows better, and adds batteries, sensors, ... The clock
     (3/0/13) goes on from what was set; Reboot (3/0/4) is restart() of the platform, and so is Factory Reset
     (3/0/5) where there is no account for a bootstrap; on_exec() replaces either. 3/0/12 clears the errors (3/0/11)."""
-    shift = 0  # what the time that was given differs from the platform's
-    t = client.tree
+    shift = 0  # seconds that the time that was given is ahead of the platform's
+    tree = client.tree
 
     def clock():
         return time() + shift
 
-    def set_clock(o, i, r):
+    def set_clock(oid, iid, rid):
         # the time that a server or the application gave goes on from here
         nonlocal shift
-        d = t.objects[o][i]
-        v = d.get(r, clock)
-        if v is not clock:
-            shift = v - time()
-            d[r] = clock
+        values = tree.objects[oid][iid]
+        given = values.get(rid, clock)
+        if given is not clock:
+            shift = given - time()
+            values[rid] = clock
 
-    def again(wipe):
+    def begin_anew(wipe):
         # Factory Reset forgets what a bootstrap brought; on a host the client alone starts anew
         if wipe and client._bootstrap_account() >= 0:
             client._bootstrap(None)
         elif not restart():
             client._register(None)
 
-    def reboot(path, args):
-        client.call_soon(again, path[-1] == "5")
+    def clear_errors(path, arguments):
+        tree.store(DEVICE, 0, ERROR_CODE, -1, {0: _NO_ERROR})
 
-    t.objects[3] = {
+    tree.objects[DEVICE] = {
         0: {
-            0: b"MicroPython",
-            1: sys.platform.encode(),
-            2: b"0",
-            3: b"%d.%d.%d" % sys.implementation[1][:3],
-            10: lambda: gc.mem_free() >> 10,
-            11: {0: 0},
-            13: clock,
-            14: b"+00:00",
-            15: b"UTC",
-            16: b"U",
-            19: b"0.1.0",
-            21: gc.mem_free() + gc.mem_alloc() >> 10,
+            MANUFACTURER: b"MicroPython",
+            MODEL_NUMBER: sys.platform.encode(),
+            SERIAL_NUMBER: b"0",
+            FIRMWARE_VERSION: b"%d.%d.%d" % sys.implementation[1][:3],
+            MEMORY_FREE: lambda: gc.mem_free() >> _KILOBYTE,
+            ERROR_CODE: {0: _NO_ERROR},
+            CURRENT_TIME: clock,
+            UTC_OFFSET: b"+00:00",
+            TIMEZONE: b"UTC",
+            SUPPORTED_BINDINGS: b"U",
+            SOFTWARE_VERSION: b"0.1.0",
+            MEMORY_TOTAL: gc.mem_free() + gc.mem_alloc() >> _KILOBYTE,
         }
     }
-    t.hooks[3] = [
-        (ON_CHANGE, 0, 13, set_clock),
-        (ON_EXECUTE, 0, 4, reboot),
-        (ON_EXECUTE, 0, 5, reboot),
-        (ON_EXECUTE, 0, 12, lambda path, args: t.store(3, 0, 11, -1, {0: 0})),
-    ]
+    for kind, rid, function in (
+        (ON_CHANGE, CURRENT_TIME, set_clock),
+        # the answer to the request goes out first
+        (ON_EXECUTE, REBOOT, lambda path, arguments: client.call_soon(begin_anew, False)),
+        (ON_EXECUTE, FACTORY_RESET, lambda path, arguments: client.call_soon(begin_anew, True)),
+        (ON_EXECUTE, RESET_ERROR_CODE, clear_errors),
+    ):
+        tree.add_hook(kind, DEVICE, 0, rid, function)

@@ -1,19 +1,22 @@
 # Object 6, Location: the position that the application sets, and when it did
 # SPDX-License-Identifier: MIT
+from ..ids import CURRENT_TIME, DEVICE, LATITUDE, LOCATION, LOCATION_TIMESTAMP, LONGITUDE, SPEED
 from ..model.tree import ON_CHANGE
 
 
 def setup(client):
     """Make instance 6/0; its timestamp (6/0/5) follows every set() of another resource, and is 0 until
     there is a position."""
-    t = client.tree
+    tree = client.tree
 
-    def changed(o, i, r):
-        d = t.objects[o].get(i)
-        if d is not None and r < 0:
-            d.update({0: 0.0, 1: 0.0, 5: 0})
-        elif d and r < 7 and r != 5:
-            t.store(o, i, 5, -1, t.read(3, 0, 13))
+    def changed(oid, iid, rid):
+        values = tree.objects[oid].get(iid)
+        if values is None:
+            return
+        if rid < 0:
+            values.update({LATITUDE: 0.0, LONGITUDE: 0.0, LOCATION_TIMESTAMP: 0})
+        elif values and rid <= SPEED and rid != LOCATION_TIMESTAMP:
+            tree.store(oid, iid, LOCATION_TIMESTAMP, -1, tree.read(DEVICE, 0, CURRENT_TIME))
 
-    t.hooks.setdefault(6, []).append((ON_CHANGE, -1, -1, changed))
-    t.create(6, 0)
+    tree.add_hook(ON_CHANGE, LOCATION, -1, -1, changed)
+    tree.create(LOCATION, 0)

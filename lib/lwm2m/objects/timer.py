@@ -1,40 +1,130 @@
 # Object 3340, Timer: its modes, the time that is left, and its counters
 # SPDX-License-Identifier: MIT
-from ..coap.numbers import CoapError
-from ..model.values import parse_path
-from ..model.tree import ON_READ, ON_EXECUTE, VALIDATE, ON_CHANGE
-
-
-_INPUTS = const(5501)
-_DELAY = const(5521)
-_REST = const(5525)
-_MODE = const(5526)
-_OUTPUTS = const(5534)
-_OUTPUT = const(5543)
-_TOTAL = const(5544)
-_INPUT = const(5850)
-
-# _MODE 2: the output is on from when the input comes on until the delay is over, or the input goes off
-_ONE_SHOT = const(1)  # the same, but it is a trigger that begins
-_PICK_UP = const(3)  # the output comes on when the delay is over
-_DROP_OUT = const(4)  # the delay begins when the input goes off
-
-_DEFAULTS = (
-    (_DELAY, 5.0),
-    (_REST, 0.0),
-    (_MODE, _ONE_SHOT),
-    (_INPUT, True),
-    (_OUTPUT, False),
-    (_INPUTS, 0),
-    (_OUTPUTS, 0),
+from ..coap.numbers import BAD_REQUEST, CoapError
+from ..ids import (
+    CUMULATIVE_TIME,
+    DELAY_DURATION,
+    DIGITAL_INPUT_COUNTER,
+    MINIMUM_OFF_TIME,
+    ON_OFF,
+    OUTPUT_COUNTER,
+    OUTPUT_STATE,
+    REMAINING_TIME,
+    TIMER,
+    TIMER_MODE,
+    TIMER_TRIGGER,
 )
+from ..model.tree import ON_CHANGE, ON_EXECUTE, ON_READ, VALIDATE
+from ..model.values import parse_path
 
-# the state of an instance; times are ms
-_END = const(0)  # of the delay, None where it does not run
-_AGAIN = const(1)  # not to begin again before
-_SEEN = const(2)
-_ON = const(3)  # how long what is counted was on until _SEEN
-_COUNTS = const(4)  # True while it is
+_INPUT = ON_OFF
+
+# timer modes (3340/x/5526)
+_OFF = const(0)
+_ONE_SHOT = const(1)  # as _ON_TIME, but it is a trigger that begins
+_ON_TIME = const(
+    2
+)  # the output is on from when the input comes on until the delay is over, or the input goes off
+_ON_DELAY = const(3)  # the output comes on when the delay is over
+_OFF_DELAY = const(4)  # the delay begins when the input goes off
+
+
+class State:
+    """What an instance is about; times are ms."""
+
+    end = None  # of the delay, None where it does not run
+    earliest = 0  # not to begin again before
+    looked = 0  # up to when on_for is right
+    on_for = 0  # how long what 5544 counts was on
+    counts = False  # is it on?
+
+    def __init__(self, client, iid):
+        self.client = client
+        self.iid = iid
+
+    def values(self):
+        return self.client.tree.objects[TIMER][self.iid]
+
+    def store(self, rid, value):
+        self.client.tree.store(TIMER, self.iid, rid, -1, value)
+
+    def look(self):
+        """Take the time: what the last look found was so until now."""
+        values = self.values()
+        now = self.client.now_s * 1000 + self.client.now_ms
+        if self.counts:
+            self.on_for += now - self.looked
+        self.looked = now
+        self.counts = values[OUTPUT_STATE if values[TIMER_MODE] == _ONE_SHOT else _INPUT]
+
+    def begin_delay(self):
+        self.end = self.looked + int(self.values()[DELAY_DURATION] * 1000)
+
+    def count_input(self):
+        self.store(DIGITAL_INPUT_COUNTER, self.values()[DIGITAL_INPUT_COUNTER] + 1)
+
+    def begin(self):
+        """Begin the delay, and the output, if that may be now; True where it was."""
+        self.look()
+        values = self.values()
+        if not values[TIMER_MODE] or not values[_INPUT]:
+            return False
+        if self.end is not None or self.looked < self.earliest:
+            return False
+        self.count_input()
+        self.begin_delay()
+        self.switch_output(values[TIMER_MODE] != _ON_DELAY)
+        return True
+
+    def switch_output(self, on):
+        self.look()
+        values = self.values()
+        if on == values[OUTPUT_STATE]:
+            return
+        if on:
+            self.store(OUTPUT_COUNTER, values[OUTPUT_COUNTER] + 1)
+        else:
+            self.earliest = self.looked + int(values[MINIMUM_OFF_TIME] * 1000)
+        self.store(OUTPUT_STATE, on)
+
+    def changed(self, rid):
+        """A resource has a new value."""
+        self.look()
+        values = self.values()
+        mode = values[TIMER_MODE]
+        if rid == CUMULATIVE_TIME:
+            # kept here alone, so that another 0 is a change again
+            self.on_for = int(values.pop(rid, 0) * 1000)
+        elif rid == _INPUT and mode == _OFF_DELAY and values[OUTPUT_STATE]:
+            if values[_INPUT]:
+                self.end = None
+                self.count_input()
+            else:
+                self.begin_delay()
+        elif (rid == _INPUT or rid == TIMER_MODE) and (mode == _OFF or not values[_INPUT]):
+            self.end = None
+            self.switch_output(False)
+        elif rid == _INPUT and mode > _ONE_SHOT and self.begin() and mode == _OFF_DELAY:
+            self.end = None
+
+    def poll(self):
+        """End the delay if it is over; the ms that are left of it, or -1."""
+        if self.end is None:
+            return -1
+        self.look()
+        if self.end > self.looked:
+            return self.end - self.looked
+        self.end = None
+        self.switch_output(self.values()[TIMER_MODE] == _ON_DELAY)
+        return -1
+
+    def cumulative_time(self):
+        self.look()
+        return self.on_for / 1000
+
+    def remaining_time(self):
+        self.look()
+        return 0.0 if self.end is None else (self.end - self.looked) / 1000
 
 
 def setup(client):
@@ -42,105 +132,51 @@ def setup(client):
 
     5850 is the input, 5543 the output, an Execute of 5523 a trigger. 5544 counts the time that the
     input is on; for a one-shot timer, that the output is."""
-    t = client.tree
-    state = {}
+    tree = client.tree
+    states = {}  # {iid: State}
 
-    def look(i):
-        # what the last look found was so until now
-        x = state[i]
-        d = t.objects[3340][i]
-        now = client.now_s * 1000 + client.now_ms
-        if x[_COUNTS]:
-            x[_ON] += now - x[_SEEN]
-        x[_SEEN] = now
-        x[_COUNTS] = d[_OUTPUT if d[_MODE] == _ONE_SHOT else _INPUT]
-        return x, d
-
-    def put(i, r, v):
-        t.store(3340, i, r, -1, v)
-
-    def output(i, on):
-        x, d = look(i)
-        if on != d[_OUTPUT]:
-            if on:
-                put(i, _OUTPUTS, d[_OUTPUTS] + 1)
-            else:
-                x[_AGAIN] = x[_SEEN] + int(d[_REST] * 1000)
-            put(i, _OUTPUT, on)
-
-    def delay(x, d):
-        x[_END] = x[_SEEN] + int(d[_DELAY] * 1000)
-
-    def begin(i):
-        x, d = look(i)
-        if not d[_MODE] or not d[_INPUT] or x[_END] is not None or x[_SEEN] < x[_AGAIN]:
-            return False
-        put(i, _INPUTS, d[_INPUTS] + 1)
-        delay(x, d)
-        output(i, d[_MODE] != _PICK_UP)
-        return True
-
-    def trigger(path, args):
-        if not begin(parse_path(path)[1]):
-            raise CoapError(0x80)
-
-    def changed(o, i, r):
-        d = t.objects[o].get(i)
-        if d is None:
-            state.pop(i, None)
+    def changed(oid, iid, rid):
+        values = tree.objects[oid].get(iid)
+        if values is None:
+            states.pop(iid, None)
             return
-        for k, v in _DEFAULTS:
-            d.setdefault(k, v)
-        if r < 0:
-            state[i] = [None, 0, 0, 0, False]
-        x, d = look(i)
-        mode = d[_MODE]
-        on = d[_INPUT]
-        if r == _TOTAL:
-            # kept in `state` alone, so that another 0 is a change again
-            x[_ON] = int(d.pop(r, 0) * 1000)
-        elif r == _INPUT and mode == _DROP_OUT and d[_OUTPUT]:
-            if on:
-                x[_END] = None
-                put(i, _INPUTS, d[_INPUTS] + 1)
-            else:
-                delay(x, d)
-        elif r == _INPUT or r == _MODE:
-            if not mode or not on:
-                x[_END] = None
-                output(i, False)
-            elif r == _INPUT and mode > _ONE_SHOT and begin(i) and mode == _DROP_OUT:
-                x[_END] = None
+        for default, value in (
+            (DELAY_DURATION, 5.0),
+            (MINIMUM_OFF_TIME, 0.0),
+            (TIMER_MODE, _ONE_SHOT),
+            (_INPUT, True),
+            (OUTPUT_STATE, False),
+            (DIGITAL_INPUT_COUNTER, 0),
+            (OUTPUT_COUNTER, 0),
+        ):
+            values.setdefault(default, value)
+        if rid < 0:
+            states[iid] = State(client, iid)
+        states[iid].changed(rid)
 
-    def show(path, v):
-        o, i, r, ri = parse_path(path)
-        x, d = look(i)
-        if r == _TOTAL:
-            return x[_ON] / 1000
-        return 0.0 if x[_END] is None else (x[_END] - x[_SEEN]) / 1000
+    def state_at(path):
+        return states[parse_path(path)[1]]
+
+    def trigger(path, arguments):
+        if not state_at(path).begin():
+            raise CoapError(BAD_REQUEST)
 
     def poll(now):
         wait = -1
-        for i in state:
-            if state[i][_END] is not None:
-                x, d = look(i)
-                left = x[_END] - x[_SEEN]
-                if left <= 0:
-                    x[_END] = None
-                    output(i, d[_MODE] == _PICK_UP)
-                elif wait < 0 or left < wait:
-                    wait = left
+        for state in states.values():
+            left = state.poll()
+            if left >= 0 and (wait < 0 or left < wait):
+                wait = left
         return wait
 
-    t.objects.setdefault(3340, {})
-    t.hooks.setdefault(3340, []).extend(
-        (
-            (ON_CHANGE, -1, -1, changed),
-            (ON_EXECUTE, -1, 5523, trigger),
-            (ON_READ, -1, 5538, show),
-            (ON_READ, -1, _TOTAL, show),
-            (VALIDATE, -1, _MODE, lambda path, v: v <= _DROP_OUT),
-            (VALIDATE, -1, _DELAY, lambda path, v: v >= 0),
-        )
-    )
+    tree.show(TIMER)
+    for kind, rid, function in (
+        (ON_CHANGE, -1, changed),
+        (ON_EXECUTE, TIMER_TRIGGER, trigger),
+        (ON_READ, REMAINING_TIME, lambda path, value: state_at(path).remaining_time()),
+        (ON_READ, CUMULATIVE_TIME, lambda path, value: state_at(path).cumulative_time()),
+        (VALIDATE, TIMER_MODE, lambda path, value: value <= _OFF_DELAY),
+        (VALIDATE, DELAY_DURATION, lambda path, value: value >= 0),
+    ):
+        tree.add_hook(kind, TIMER, -1, rid, function)
     client.pollers.append(poll)

@@ -1,81 +1,119 @@
-# Attributes of notifications: what a server writes, and what holds at a path (Core 1.1.1 5.1.2, 7.3)
+# Attributes of notifications: what a server attaches to a path, and what holds there (Core 1.1.1 5.1.2, 7.3)
 # SPDX-License-Identifier: MIT
-from ..coap.numbers import CoapError
+from ..coap.numbers import INTERNAL_SERVER_ERROR, CoapError
+from ..model.tree import READABLE
+from ..model.values import BOOLEAN, FLOAT, INTEGER, TIME, TYPE_MASK, UINT
 
-# attributes: the four ids of a path, then these, None where unset
-NAMES = b"pmin pmax gt lt st epmin epmax edge con hqmax"
-FIRST = const(4)
-GREATER_THAN = const(6)
-LESS_THAN = const(7)
-STEP = const(8)
-EPMIN = const(9)
-EPMAX = const(10)
-EDGE = const(11)
-CONFIRMABLE = const(12)
-SIZE = const(14)
+# in the order in which the versions of LwM2M brought them, and Discover shows them
+NAMES = ("pmin", "pmax", "gt", "lt", "st", "epmin", "epmax", "edge", "con", "hqmax")
+_KNOWN = (5, 7, 10)  # so many of them, by the minor version that is registered
+_OF_VALUE = ("gt", "lt", "st")  # for numbers alone, and numbers with a fraction themselves
+_FLAGS = ("edge", "con")  # 0 or 1
+_NUMBERS = (INTEGER, FLOAT, TIME, UINT)
 
-# a session holds so many observations, and so many attributes, at the most
-MOST = const(16)
-
-_NUMBERS = const(0x14C)  # by type, as in tree.py: integer, float, time, unsigned integer
+_MOST = const(16)  # paths of a session that may have attributes
+_PATH_LENGTH = const(4)
 
 
-def write_attributes(s, p, row):
-    """Write-Attributes (Core 1.1.1 6.3.4): all of the query, or nothing."""
-    path = p.path
-    r = path[2]
-    old = None
-    for a in s.attributes:
-        if a[:FIRST] == path:
-            old = a
-    new = list(old) if old else path[:] + [None] * (SIZE - FIRST)
-    parse_attributes(s, p.query, new, r, row)
-    gt, lt, st = new[GREATER_THAN:EPMIN]
-    if gt is not None and lt is not None and lt + 2 * (st or 0) >= gt or st is not None and st < 0:
-        raise ValueError
-    if old:
-        s.attributes.remove(old)
-    if new.count(None) < SIZE - FIRST:
-        if len(s.attributes) >= MOST:
-            raise CoapError(0xA0)
-        s.attributes.append(new)
+class Attributes:
+    """The attributes of a path: seconds, values, 0 or 1, a number of values; None where one is not set."""
 
+    pmin = pmax = gt = lt = st = epmin = epmax = edge = con = hqmax = None
+    path = None  # [oid, iid, rid, riid] that a server attached them to
 
-def parse_attributes(s, query, new, r, row):
-    """Take the attributes of a query into a list of them."""
-    end = (EPMIN, EDGE, SIZE)[s.tree.minor]
-    names = NAMES.split()
-    for q in query:
-        q = q.split(b"=", 1)
-        n = FIRST + names.index(q[0])
-        # changes of value are for readable numbers alone, edges for booleans
-        of_value = GREATER_THAN <= n < EPMIN
-        if (
-            n >= end
-            or (of_value and (r < 0 or not row & 0x100 or not _NUMBERS >> (row & 15) & 1))
-            or (n == EDGE and (r < 0 or row & 15 != 4))
-        ):
+    def is_empty(self):
+        for name in NAMES:
+            if getattr(self, name) is not None:
+                return False
+        return True
+
+    def check(self):
+        """Refuse bounds that could not be met in turn (Core 1.1.1 5.1.2)."""
+        if self.st is not None and self.st < 0:
             raise ValueError
-        v = None
-        if len(q) > 1:
-            v = q[1]
-            for c in v:
-                if c not in b"-.0123456789" or (c < 48 and not of_value):
-                    raise ValueError
-            v = float(v) if of_value else int(v)
-            if v > 1 and (n == EDGE or n == CONFIRMABLE):
+        if self.gt is not None and self.lt is not None:
+            if self.lt + 2 * (self.st or 0) >= self.gt:
                 raise ValueError
-        new[n] = v
+
+    def parse(self, query, minor, rid, definition):
+        """Take what a query says, b"pmin=5" or b"pmin" to unset it; ValueError where it says what can't be for a
+        path with resource `rid` (-1: none) of that definition."""
+        for part in query:
+            part = part.split(b"=", 1)
+            name = str(part[0], "utf8")
+            if name not in NAMES[: _KNOWN[minor]]:
+                raise ValueError
+            kind = definition & TYPE_MASK if rid >= 0 and definition & READABLE else None
+            if name in _OF_VALUE and kind not in _NUMBERS or name == "edge" and kind != BOOLEAN:
+                raise ValueError
+            setattr(self, name, parse_value(name, part[1]) if len(part) > 1 else None)
 
 
-def attribute_at(s, path, n, depth):
-    """Attribute number `n` in force at a path: that of the nearest level, if it has more than `depth` ids."""
-    v = None
-    for a in s.attributes:
-        d = 0
-        while d < 4 and a[d] == path[d] and a[d] >= 0:
-            d += 1
-        if a[n] is not None and d > depth and (d == 4 or a[d] < 0):
-            depth = d
-            v = a[n]
-    return v
+def parse_value(name, text):
+    """The number that an attribute is set to."""
+    of_value = name in _OF_VALUE
+    # int() and float() take spaces, underlines and names, and float() a dot alone
+    if not text.strip(b"-."):
+        raise ValueError
+    for c in text:
+        if c not in (b"-.0123456789" if of_value else b"0123456789"):
+            raise ValueError
+    value = float(text) if of_value else int(text)
+    if value - value != 0 or name in _FLAGS and value > 1:
+        raise ValueError  # an infinite one, or no flag
+    return value
+
+
+def write_attributes(session, message, definition):
+    """Write-Attributes (Core 1.1.1 6.3.4): all of the query, or nothing."""
+    path = message.path
+    old = attached_to(session, path)
+    new = Attributes()
+    new.path = path[:]
+    if old:
+        for name in NAMES:
+            value = getattr(old, name)
+            if value is not None:
+                setattr(new, name, value)
+    new.parse(message.query, session.tree.minor, path[2], definition)
+    new.check()
+    if not old and len(session.attributes) >= _MOST:
+        raise CoapError(INTERNAL_SERVER_ERROR)
+    if old:
+        session.attributes.remove(old)
+    if not new.is_empty():
+        session.attributes.append(new)
+
+
+def attached_to(session, path):
+    """What the session's server attached to exactly this path, or None."""
+    for attributes in session.attributes:
+        if attributes.path == path:
+            return attributes
+    return None
+
+
+def attribute_at(session, path, name, depth=-1):
+    """The attribute that holds at a path: that of the nearest level with more than `depth` ids, or None."""
+    nearest = None
+    for attributes in session.attributes:
+        value = getattr(attributes, name)
+        if value is None:
+            continue
+        level = 0
+        while level < _PATH_LENGTH and attributes.path[level] == path[level] >= 0:
+            level += 1
+        if level > depth and (level == _PATH_LENGTH or attributes.path[level] < 0):
+            depth = level
+            nearest = value
+    return nearest
+
+
+def attributes_at(session, path):
+    """All that holds at a path, as Attributes of their own."""
+    found = Attributes()
+    for name in NAMES:
+        value = attribute_at(session, path, name)
+        if value is not None:
+            setattr(found, name, value)
+    return found

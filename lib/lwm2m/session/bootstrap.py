@@ -27,6 +27,7 @@ from ..ids import (
     ACCESS_CONTROL,
     BOOTSTRAP_TIMEOUT,
     DEVICE,
+    HIGHEST_ID,
     IDENTITY,
     IS_BOOTSTRAP,
     MODE_NOSEC,
@@ -234,7 +235,7 @@ class Bootstrap(Session):
         for value in decode_payload(self, message, oid, iid, rid, riid, True):
             each_iid, each_rid, new = value
             definition = tree.definition(oid, each_rid)
-            if each_iid < 0 or (
+            if not 0 <= each_iid <= HIGHEST_ID or (
                 definition and isinstance(new, dict) != bool(definition & MULTIPLE)
             ):
                 raise ValueError

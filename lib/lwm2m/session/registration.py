@@ -2,20 +2,15 @@
 # SPDX-License-Identifier: MIT
 from ..coap.numbers import (
     BAD_REQUEST,
-    CBOR,
     CHANGED,
     CREATED,
     DELETE,
     DELETED,
     LINK_FORMAT,
-    LWM2M_CBOR,
-    LWM2M_JSON,
     OPAQUE_FORMAT,
     POST,
     PRECONDITION_FAILED,
     PUT,
-    SENML_CBOR,
-    SENML_JSON,
     TIMED_OUT,
     TLV,
 )
@@ -33,7 +28,7 @@ from ..events import (
     SECURE,
     SERVER_DISABLED,
 )
-from ..formats import find_format
+from ..formats import announced
 from ..ids import (
     BINDING,
     BOOTSTRAP_ON_FAILURE,
@@ -44,11 +39,11 @@ from ..ids import (
     SERVER,
 )
 from ..management.dispatch import serve
-from ..model.tree import ON_STREAM
+from ..model.tree import MAY_READ, MAY_WRITE, ON_STREAM
 from ..model.values import format_path
 from ..port import sooner, ticks_diff
 from ..reporting import observations as reporting
-from .session import CONNECTING, IDLE, LEAVING, LONGEST_SLEEP, REGISTERED, REQUESTING, Session
+from .session import CONNECTING, LEAVING, LONGEST_SLEEP, REGISTERED, REQUESTING, Session
 
 # what an update is to say, bits of `update_parts`
 NEW_LIFETIME = const(1)
@@ -56,8 +51,6 @@ NEW_BINDING = const(2)
 NEW_OBJECTS = const(4)
 FORCED = const(8)  # it is to go, whatever it says
 
-WRITE_RIGHT = const(2)
-READ_RIGHT = const(1)
 
 SHORTEST_PERIOD = const(15)  # seconds between two updates without cause
 LONGEST_UPDATE = const(600)  # seconds
@@ -73,10 +66,9 @@ def put_registration(client, writer):
     root = client._root_path
     formats = b""
     others = False  # all images have TLV
-    for number in (CBOR, SENML_JSON, SENML_CBOR, TLV, LWM2M_JSON, LWM2M_CBOR):
-        if tree.minor and find_format(number):
-            formats += b" %d" % number
-            others = others or number != TLV
+    for number in announced() if tree.minor else ():
+        formats += b" %d" % number
+        others = others or number != TLV
     if root or others:
         writer.put(b"<" + (root or b"/") + b'>;rt="oma.lwm2m"')
         if others:
@@ -94,9 +86,7 @@ def put_registration(client, writer):
 class Registration(Session):
     """A session with a LwM2M server, of security instance `security_iid` and server instance `server_iid`."""
 
-    composites = ()  # composite observations
-    fetched_paths = ()  # of the last FETCH
-    paths = None
+    bodies = ()  # composite bodies of which the server may ask for later blocks
     update_parts = 0
     minor = -1  # the minor version that is registered, -1 before there is one
     in_queue_mode = False  # as it is registered
@@ -136,13 +126,13 @@ class Registration(Session):
             return None
         function = self.tree.hook(ON_STREAM, oid, iid, rid)
         if function:
-            self.check_access(oid, iid, WRITE_RIGHT)
+            self.check_access(oid, iid, MAY_WRITE)
         return function
 
-    def put_content(self, message, path, observe, content_format):
+    def put_content(self, message, path, observe, content_format, block2=-1):
         if not message:
-            self.check_access(path[0], path[1], READ_RIGHT)
-        return Session.put_content(self, message, path, observe, content_format)
+            self.check_access(path[0], path[1], MAY_READ)
+        return Session.put_content(self, message, path, observe, content_format, block2)
 
     def notification_rejected(self, mid):
         reporting.notification_rejected(self, mid)
@@ -181,6 +171,13 @@ class Registration(Session):
             wake(self, now)
         except ImportError:
             pass  # DTLS sessions alone are kept in this image
+
+    def restore_parts(self, lifetime, objects_differ):
+        """What the next update has to say: the server knows that lifetime, and other objects perhaps."""
+        if lifetime != self.lifetime():
+            self.update_parts |= NEW_LIFETIME
+        if objects_differ:
+            self.update_parts |= NEW_OBJECTS
 
     def save_registration(self):
         """Keep the registration for after a deep sleep, where this image does."""
@@ -245,7 +242,7 @@ class Registration(Session):
         self.update_parts = 0
         self.tree.minor = self.minor
         self.in_queue_mode = self.queue_mode()
-        self.location = self.composites = ()
+        self.location = self.bodies = ()
         self.observations = []
         query = self.binding_query()
         query.append(b"ep=" + client.endpoint.encode())
@@ -398,7 +395,7 @@ class Registration(Session):
         """The de-registration is answered, or needs none."""
         if self.disabled:
             self.store_changes()
-        self.location = self.composites = ()
+        self.location = self.bodies = ()
         self.observations = []
         self.save()
         self.close()
@@ -429,7 +426,7 @@ class Registration(Session):
         if client._is_locked():
             return LOCKED_WAIT
         if self.sends:
-            self.sends[0](now)
+            self.sends[0].poll(now)
         wait = min(max(self.due - client.now_s, 0), LONGEST_SLEEP) * 1000 + 1
         if self.in_queue_mode and not self.asleep:
             wait = sooner(wait, self.stay_awake(now))

@@ -73,7 +73,7 @@ class Session:
     attempts = sequences = etag = 0
     last_heard = 0  # ticks, when the server was last heard or spoken to: the awake window begins
     max_body = 8192  # bytes, the longest body that is put together from blocks
-    observations = attributes = sends = composites = ()
+    observations = attributes = sends = bodies = ()
     location = ()  # segments of the path that the server gave the registration
 
     def __init__(self, client, security_iid):
@@ -190,12 +190,13 @@ class Session:
         if self.client.access:
             self.client.access.allow(self, oid, iid, right)
 
-    def put_content(self, message, path, observe, content_format):
-        """Write what stands at `path`, as a response to `message` or (None) a notification; 2.05."""
+    def put_content(self, message, path, observe, content_format, block2=-1):
+        """Write what stands at `path`, as a response to `message` or (None) a notification, of which `block2` gives
+        the block size that its observer asked for; 2.05."""
         self.format = find_format(content_format)
         if not self.format:
             raise CoapError(NOT_ACCEPTABLE)
-        block1 = block2 = -1
+        block1 = -1
         if message:
             block1 = message.block1
             block2 = message.block2
@@ -261,7 +262,10 @@ class Session:
         self.disabled = False
         try:
             self.channel = open_channel(self)
-            coap = Endpoint(self.channel, client._writer, client._message, self)
+            # a registration anew does not make a server's repetitions new requests
+            recent = client._recent.get(self.security_iid)
+            coap = Endpoint(self.channel, client._writer, client._message, self, recent)
+            client._recent[self.security_iid] = coap.recent
             for name, value in client._coap_options.items():
                 setattr(coap, name, value)
         except OSError:
