@@ -296,3 +296,36 @@ def test_a_trigger_without_a_bootstrap_server_there():
         link.client.start(bootstrap=True)
         link.until("BOOTSTRAP_REG_FAILURE", 100)
         link.until("REGISTRATION_COMPLETE", 5)
+
+
+def test_a_history_without_memory_costs_itself_alone():
+    try:
+        from lwm2m.reporting import storing
+    except ImportError:
+        raise Skip("nothing is stored in this image")
+    link = Link(version="1.1", start=False)
+    link.client.set("/1/0/6", True)
+    link.client.start()
+    link.until("REGISTRATION_COMPLETE")
+    link.server.observe("/3/0/9", 112)
+    with Failing(storing, "hold", MemoryError()):
+        link.server.reply = lambda m: None
+        link.client.update()
+        link.until("REG_TIMEOUT", 200)
+        assert set(printed()) == {MemoryError}
+    link.server.reply = link.server.accept
+    link.until("REGISTRATION_COMPLETE", 200)
+
+
+def test_two_bootstrap_servers_are_one_too_many():
+    link = Link(uri=None, start=False)
+    link.account(0, "coap://boot", 0, True)
+    b = link.peer("boot")
+    link.client.start()
+    link.until("BOOTSTRAP_REG_COMPLETE")
+    for path, ssid, flag in (("/0/1", 101, b"\x00"), ("/0/2", 102, b"\x01")):
+        account = b"\xc8\x00\x0dcoap://server" + b"\xc1\x01" + flag + b"\xc1\x02\x03"
+        assert b.put(path, account + bytes((0xC1, 10, ssid)), TLV).code == 0x44
+    assert b.put("/1/0", b"\xc1\x00\x65\xc1\x01\x3c\xc1\x06\x01\xc1\x07U", TLV).code == 0x44
+    assert b.post("/bs").code == 0x86
+    link.until("BOOTSTRAP_REG_FAILURE", 5)
