@@ -95,7 +95,8 @@ def stored_bytes(kind, value):
         raise ValueError("wrong type")
     elif kind != OPAQUE:
         text(value, "utf8")
-    return value
+    # a copy of what the application may change later
+    return value if isinstance(value, bytes) else bytes(value)
 
 
 def to_native(definition, value):
