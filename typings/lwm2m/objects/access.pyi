@@ -6,7 +6,7 @@ class Access:
     """What setup() returns, and client.access is from then on."""
 
     def give(
-        self, o: int, i: int, owner: int = ..., acl: dict[int, int] | None = None
+        self, oid: int, iid: int, owner: int = ..., acl: dict[int, int] | None = None
     ) -> None: ...
 
 def setup(client: Client) -> Access: ...
