@@ -4,7 +4,8 @@
 #   include("/path/to/micropython-lwm2m/manifest.py", profile="standard")
 #
 # Options: profile "core", "standard" or "full"; any feature below by name, True to add it, False to leave it
-# out (shell=True); port, the name of one platform or several (all by default); debug=True keeps line numbers.
+# out (shell=True); port, the name of one platform or several (all by default); debug=True freezes the source as it is, with line
+# numbers; packed=FOLDER says where the packed source goes, and the map of its names.
 
 # Paths are relative to lib/lwm2m. A file that is not there is skipped; `make lint` finds files that no feature has.
 FEATURES = {
@@ -12,7 +13,9 @@ FEATURES = {
         "__init__.py",
         "quectel.py",
         "client.py",
+        "servers.py",
         "session/bootstrap.py",
+        "session/registration.py",
         "session/session.py",
         "session/connect.py",
         "management/dispatch.py",
@@ -30,6 +33,8 @@ FEATURES = {
         "model/values.py",
         "model/tables/core.py",
         "coap/endpoint.py",
+        "coap/blockwise.py",
+        "coap/recent.py",
         "coap/message.py",
         "coap/numbers.py",
         "ids.py",
@@ -39,6 +44,8 @@ FEATURES = {
     "dtls": (
         "dtls/channel.py",
         "dtls/record.py",
+        "dtls/ccm.py",
+        "dtls/numbers.py",
         "dtls/handshake.py",
         "crypto/provider.py",
         "crypto/prf.py",
@@ -54,13 +61,12 @@ FEATURES = {
         "objects/connstat.py",
         "objects/location.py",
     ),
-    "presets": ("presets.py",),
     "asyncio": ("aio.py",),
     "cbc": ("dtls/cbc.py",),
     "crypto": ("crypto/aes.py", "crypto/sha256.py"),
     # Machine code: in frozen images, or as .mpy for one architecture; no profile has it.
     "viper": ("crypto/viper.py",),
-    "native": ("dtls/channel.py", "dtls/native.py"),
+    "native": ("dtls/channel.py", "dtls/native.py", "dtls/numbers.py"),
     "json": ("formats/cbor.py", "formats/senml.py", "formats/senml_json.py", "formats/json.py"),
     "lwm2m_cbor": ("formats/cbor.py", "formats/senml.py", "formats/lwm2m_cbor.py"),
     "series": ("reporting/timeseries.py", "reporting/storing.py"),
@@ -86,7 +92,6 @@ PROFILES = {
     ),
     "full": (
         "resume",
-        "presets",
         "asyncio",
         "cbc",
         "native",
@@ -105,6 +110,10 @@ PORTS = {
     "quectel": ("port/generic.py", "port/quecpython.py", "port/cellular.py", "port/utf8.py"),
     "own": (),
 }
+
+# Files that a client loads in any case, the one that it begins with first: the packer joins those of them that are
+# imported at once, and leaves apart what waits until it is needed.
+LOADED = ("client.py", *FEATURES["core"])
 
 
 def features(profile, **single):
@@ -135,10 +144,10 @@ def files(names, ports=None):
 
 
 def freeze_profile():
-    """Freezes what the options ask for."""
+    """Freezes what the options ask for, packed; with debug=True as it stands, and with line numbers."""
     import os
 
-    defaults = {"profile": "standard", "port": None, "debug": False}
+    defaults = {"profile": "standard", "port": None, "debug": False, "packed": None}
     options.defaults(**defaults)
     # A misspelt option would be as good as none.
     for name in options._kwargs or ():
@@ -148,12 +157,27 @@ def freeze_profile():
             )
     single = {name: getattr(options, name) for name in FEATURES}
     found = files(features(options.profile, **single), options.port)
-    package(
-        "lwm2m",
-        files=[f for f in found if os.path.exists(os.path.join("lib/lwm2m", f))],
-        base_path="lib",
-        opt=0 if options.debug else 3,
-    )
+    found = [f for f in found if os.path.exists(os.path.join("lib/lwm2m", f))]
+    if options.debug:
+        package("lwm2m", files=found, base_path="lib", opt=0)
+    else:
+        base = packed(found, options.packed)
+        package("lwm2m", files=base[1], base_path=base[0], opt=3)
+
+
+def packed(found, folder):
+    """Packs the files into a folder; returns it, and the names of what is in it."""
+    import os, sys
+
+    sys.path.insert(0, os.getcwd())
+    try:
+        from tools.build.pack import pack
+    finally:
+        sys.path.pop(0)
+    made = pack(found, LOADED)
+    if not folder:
+        folder = os.path.join(os.getcwd(), "build/packed", made.digest)
+    return folder, made.write(folder)
 
 
 # The tools read the tables without a build around them: then there are no options.

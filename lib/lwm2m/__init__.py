@@ -16,7 +16,7 @@ class Face:
     def __getattr__(self, name):
         if name[:1] == "_":
             raise AttributeError(name)
-        # a part of the package, such as aio or presets, or what one is best known for
+        # a part of the package, such as aio or events, or what one is best known for
         part = {
             "Client": "client",
             "CoapError": "coap.numbers",

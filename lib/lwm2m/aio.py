@@ -7,6 +7,6 @@ sleep_ms = module("asyncio").sleep_ms
 
 async def run(client, longest=100):
     """Poll until stop() is done; a datagram waits `longest` ms at the most."""
-    while client.active() or client._calls:
-        t = client.poll()
-        await sleep_ms(longest if t < 0 or t > longest else t)
+    while client._is_running():
+        wait = client.poll()
+        await sleep_ms(longest if wait < 0 or wait > longest else wait)

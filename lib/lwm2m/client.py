@@ -1,52 +1,84 @@
-# The client: what an application holds, and the accounts that its sessions come from
+# The client: what an application calls; whatever else is in it begins with an underscore
 # SPDX-License-Identifier: MIT
 from .coap.endpoint import Endpoint
 from .coap.message import Message
-from .coap.numbers import CoapError
-from .formats import announced, find_format
-from .reporting.observations import resource_changed
-from .port import identity, ready, sys, ticks_add, ticks_diff, ticks_ms
-from .session.connect import parse_uri
-from .session.session import ON, Session
-from .model.tree import Tree
-from .model.values import to_stored, format_path, to_native, parse_path
+from .coap.numbers import LWM2M_CBOR, SENML_CBOR, SENML_JSON, TLV
+from .events import ENGINE_SUSPENDED, NAMES
+from .formats import find_format
+from .ids import (
+    BINDING,
+    HIGHEST_ID,
+    IDENTITY,
+    LIFETIME,
+    MODE_NOSEC,
+    MODE_PSK,
+    NOTIFICATION_STORING,
+    SECRET_KEY,
+    SECURITY,
+    SECURITY_MODE,
+    SECURITY_SSID,
+    SERVER,
+    SERVER_URI,
+    SHORT_SERVER_ID,
+)
 from .model.tree import (
-    ON_READ,
-    ON_WRITE,
-    ON_EXECUTE,
+    EXECUTABLE,
+    MULTIPLE,
+    ON_CHANGE,
     ON_CREATE,
     ON_DELETE,
-    VALIDATE,
+    ON_EXECUTE,
+    ON_READ,
     ON_STREAM,
-    ON_CHANGE,
+    ON_WRITE,
+    VALIDATE,
+    Tree,
 )
+from .model.values import (
+    OPAQUE,
+    UNSIGNED,
+    INTEGER,
+    format_path,
+    parse_path,
+    to_native,
+    to_stored,
+)
+from .port import identity, ready, sooner, sys, ticks_add, ticks_diff, ticks_ms
+from .servers import BINDINGS, Servers
+from .session.connect import parse_uri
+from .session.session import IDLE, REGISTERED, REGISTERING
 
 try:
     from _thread import allocate_lock, get_ident
 except ImportError:
     allocate_lock = get_ident = None
 
+VERSIONS = ("1.0", "1.1", "1.2")
+MANY_INSTANCES = const(1)  # a flag of an object's definition
 
-_BINDINGS = b"U UQ S SQ US UQS"
+BOOTSTRAP_WAIT = const(1000)  # ms until a session that holds still is looked at again
+LONGEST_NAP = const(250)  # ms: another thread's set() is noticed within that
 
 
-def teller(kind):
-    def tell(self, path, fn):
-        o, i, r, ri = parse_path(path)
+def hook_setter(kind):
+    """A method that sets the application's function of this kind."""
+
+    def set_hook(self, path, fn):
+        oid, iid, rid, riid = parse_path(path)
         if kind == ON_CREATE:
-            self.tree.objects.setdefault(o, {})
-        h = self.tree.hooks.setdefault(o, [])
-        for x in h:
-            if x[:3] == (kind, i, r):
-                h.remove(x)
+            self.tree.objects.setdefault(oid, {})
+        hooks = self.tree.hooks.setdefault(oid, [])
+        for hook in hooks:
+            if hook[:3] == (kind, iid, rid):
+                hooks.remove(hook)
                 break
         if fn:
-            h.insert(0, (kind, i, r, fn))
+            hooks.insert(0, (kind, iid, rid, fn))
 
-    return tell
+    return set_hook
 
 
-class Client:
+class Client(Servers):
     """A LwM2M client. `uri` makes an account of its own for one server (short id `ssid`), NoSec unless
     `identity` and `key` are given; without it accounts come from set() or a bootstrap.
 
@@ -59,79 +91,85 @@ class Client:
     retry = True  # begin a new sequence of attempts when one is over
     ssid = 1
     identity = key = ""
-    root = ()  # the alternate path, such as "lwm2m"
-    sms = None
-    size = 576  # the longest message, bytes
+    alternate_path = ""  # such as "lwm2m"
+    max_message_size = 576  # bytes
     min_lifetime = 1
     update_early = 30
     update_period = 0
-    awake = 93  # how long a queue mode client listens after the last exchange
+    awake_time = 93  # how long a queue mode client listens after the last exchange
     bootstrap_timeout = 247
     max_instances = 32
-    default_format = 11542
+    default_format = TLV
     confirmable = True  # notifications as CON
     local_port = 0
     # transport(host, port): a channel, whole datagrams to and from one server: send(buf, start, end), recv() the
     # next as bytes or None at once, close(). load_credentials(ssid): (identity, key), or certificate and private
     # key, instead of those in object 0. set_socketoptions(socket) comes before bind and connect.
     # load(name), bytes or None, and save(name, bytes) keep what is to outlive a deep sleep.
-    # Of objects/ and quectel.py: access, meter(channel) for each that is opened, written(o, i, r, value)
-    transport = load_credentials = set_socketoptions = load = save = access = written = meter = (
-        None
-    )
+    transport = load_credentials = set_socketoptions = load = save = None
 
     def __init__(self, endpoint=None, uri=None, **options):
+        Servers.__init__(self)
         self._coap_options = {}
-        for k, v in options.items():
-            x = Client if hasattr(Client, k) else Endpoint
-            if callable(getattr(x, k, x)):
-                raise TypeError("no such option: " + k)
-            if x is Client:
-                setattr(self, k, v)
-            else:
-                self._coap_options[k] = v
-        if (
-            self.version
-            and self.version not in "1.0 1.1 1.2".split()
-            or self.binding.encode() not in _BINDINGS.split()
-        ):
-            raise ValueError("version or binding")
+        self._take_options(options)
         self.endpoint = endpoint
-        x = (self.root or "").strip("/")
-        self.root = tuple(x.encode().split(b"/")) if x else ()
-        self.root_path = b"/".join((b"",) + self.root)
+        path = (self.alternate_path or "").strip("/")
+        self._root = tuple(path.encode().split(b"/")) if path else ()
+        self._root_path = b"/".join((b"",) + self._root)
         self._mutex = allocate_lock and allocate_lock()
         self._owner = self._last_tick = self._writer = None
         self._depth = self.now_s = self.now_ms = 0
-        self._listening = self._bootstrap_triggered = self.suspended = False
+        self.suspended = False
         self._message = Message()
-        self.sessions = []
         self.pollers = []  # functions that each poll(now) calls; they return when they want to be called again
-        self.listeners = []
-        self._calls = []
+        self.taps = []  # functions that get each channel that is opened
+        self.access = None  # access control, see objects/access.py
+        self._listeners = []
+        self._write_listeners = []
         self._answers = {}
-        self.tree = t = Tree(self._resource_changed)
-        t.objects[0] = d = {0: {}}
-        t.objects[1] = {}
+        self._recent = {}  # the last requests of servers, by security instance
+        self.tree = tree = Tree(self._resource_changed)
+        tree.objects[SECURITY] = {0: {}}
+        tree.objects[SERVER] = {}
         from .objects.device import setup
 
         setup(self)
         if uri:
-            parse_uri(uri)
-            key = to_stored(5, self.key)
-            d[0] = {
-                0: uri.encode(),
-                2: 0 if key or self.load_credentials else 3,
-                3: to_stored(5, self.identity),
-                5: key,
-                10: self.ssid,
-            }
-            t.objects[1][0] = {
-                0: to_stored(0x82, self.ssid),
-                1: to_stored(0x82, self.lifetime),
-                6: True,
-                7: self.binding.encode(),
-            }
+            self._add_account(uri)
+
+    def _take_options(self, options):
+        # an option is a class attribute that is no function, of the client, or else of its endpoints
+        for name, value in options.items():
+            owner = Client if hasattr(Client, name) else Endpoint
+            if name[:1] == "_" or callable(getattr(owner, name, owner)):
+                raise TypeError("no such option: " + name)
+            if owner is Client:
+                setattr(self, name, value)
+            else:
+                self._coap_options[name] = value
+        if self.version and self.version not in VERSIONS:
+            raise ValueError("version")
+        if self.binding.encode() not in BINDINGS.split():
+            raise ValueError("binding")
+
+    def _add_account(self, uri):
+        """Make /0/0 and /1/0 for the server at `uri` from the options."""
+        parse_uri(uri)
+        objects = self.tree.objects
+        key = to_stored(OPAQUE, self.key)
+        objects[SECURITY][0] = {
+            SERVER_URI: uri.encode(),
+            SECURITY_MODE: MODE_PSK if key or self.load_credentials else MODE_NOSEC,
+            IDENTITY: to_stored(OPAQUE, self.identity),
+            SECRET_KEY: key,
+            SECURITY_SSID: self.ssid,
+        }
+        objects[SERVER][0] = {
+            SHORT_SERVER_ID: to_stored(INTEGER | UNSIGNED, self.ssid),
+            LIFETIME: to_stored(INTEGER | UNSIGNED, self.lifetime),
+            NOTIFICATION_STORING: True,
+            BINDING: self.binding.encode(),
+        }
 
     # the lock: other threads stay out while it is held; the thread that holds it may take it again
 
@@ -141,89 +179,105 @@ class Client:
             self._owner = get_ident()
         self._depth += 1
 
-    def __exit__(self, a, b, c):
+    def __exit__(self, kind, error, traceback):
         self._depth -= 1
         if not self._depth:
             self._owner = None
             if self._mutex:
                 self._mutex.release()
 
+    def _is_locked(self):
+        """In poll(): does the application hold the lock around it? Outside: is one of its functions being called?"""
+        return self._depth > 1
+
     # values
 
-    def resource_at(self, path):
-        o, i, r, ri = parse_path(path)
-        row = self.tree.definition(o, r)
-        if not row or (ri >= 0 and not row & 0x800):
+    def _resource_at(self, path):
+        """(ids of the path, ..., definition) of a resource; KeyError, ValueError as for set()."""
+        oid, iid, rid, riid = parse_path(path)
+        definition = self.tree.definition(oid, rid)
+        if not definition or (riid >= 0 and not definition & MULTIPLE):
             raise ValueError("no resource: " + path)
-        if i not in self.tree.objects.get(o, ()):
+        if iid not in self.tree.objects.get(oid, ()):
             raise KeyError(path)
-        return o, i, r, ri, row
+        return oid, iid, rid, riid, definition
 
     def set(self, path, value):
         """Give a resource (or a resource instance, or with a dict all of them) a value; None removes it.
         KeyError where the instance is missing, ValueError where the path or the type is wrong."""
-        o, i, r, ri, row = self.resource_at(path)
-        if isinstance(value, list) and row & 0x800 and ri < 0:
+        oid, iid, rid, riid, definition = self._resource_at(path)
+        many = bool(definition & MULTIPLE) and riid < 0
+        if isinstance(value, list) and many:
             value = dict(enumerate(value))
         if value is not None:
             try:
-                value = to_stored(row, value)
-                if (ri < 0 and bool(row & 0x800)) != isinstance(value, dict):
+                value = to_stored(definition, value)
+                if isinstance(value, dict) != many:
                     raise ValueError
             except (TypeError, ValueError):
                 raise ValueError("wrong type: " + path)
         with self:
-            f = self.tree.hook(VALIDATE, o, i, r)
-            if f and f(format_path(o, i, r, ri), to_native(row, value)) is False:
+            validate = self.tree.hook(VALIDATE, oid, iid, rid)
+            if validate and (
+                validate(format_path(oid, iid, rid, riid), to_native(definition, value)) is False
+            ):
                 raise ValueError("refused: " + path)
-            self.tree.store(o, i, r, ri, value)
+            self.tree.store(oid, iid, rid, riid, value)
 
     def get(self, path):
         """The value of a resource: str, int, float, bool, bytes, (object, instance), or a dict of these; None
         where it has none. KeyError, ValueError as for set(), CoapError as its function refuses."""
-        o, i, r, ri, row = self.resource_at(path)
+        oid, iid, rid, riid, definition = self._resource_at(path)
         with self:
-            v = self.tree.read(o, i, r)
-        if ri >= 0 and v:
-            v = v.get(ri)
-        return to_native(row, v)
+            value = self.tree.read(oid, iid, rid)
+        if riid >= 0 and value:
+            value = value.get(riid)
+        return to_native(definition, value)
 
     def exec(self, path, args=b""):
         """Execute a resource as a server would; ValueError where there is nothing to execute, CoapError as its
         function refuses."""
-        o, i, r, ri, row = self.resource_at(path)
+        oid, iid, rid, riid, definition = self._resource_at(path)
         with self:
-            if not row & 0x400 or not (self.tree.call_hook(ON_EXECUTE, o, i, r, args) or o == 1):
+            if not definition & EXECUTABLE or not (
+                self.tree.call_hook(ON_EXECUTE, oid, iid, rid, args) or oid == SERVER
+            ):
                 raise ValueError("nothing to execute: " + path)
-            if o == 1:
-                self.run_command(i, r)
+            if oid == SERVER:
+                self._run_command(iid, rid)
 
     def create(self, path):
         """Create an instance ("/3303/0"), or, without its id, the next one; returns its path. ValueError where
         the object is not known, or has no room."""
-        o, i, r, ri = parse_path(path)
-        flags = self.tree.find(o)
-        d = self.tree.objects.get(o, ())
-        if flags < 0 or r >= 0 or i > 65534 or i in d or ((d or i > 0) and not flags & 1):
+        oid, iid, rid, riid = parse_path(path)
+        flags = self.tree.find(oid)
+        instances = self.tree.objects.get(oid, ())
+        if (
+            flags < 0
+            or rid >= 0
+            or iid > HIGHEST_ID
+            or iid in instances
+            or ((instances or iid > 0) and not flags & MANY_INSTANCES)
+        ):
             raise ValueError("not to be created: " + path)
-        if i < 0:
-            i = 0
-            while i in d:
-                i += 1
+        if iid < 0:
+            iid = 0
+            while iid in instances:
+                iid += 1
         with self:
-            self.tree.create(o, i)
-        return format_path(o, i)
+            self.tree.create(oid, iid)
+        return format_path(oid, iid)
 
     def delete(self, path):
         """Delete an instance, or a resource instance; KeyError where there is no such instance."""
-        o, i, r, ri = parse_path(path)
-        if i not in self.tree.objects.get(o, ()):
+        oid, iid, rid, riid = parse_path(path)
+        if iid not in self.tree.objects.get(oid, ()):
             raise KeyError(path)
         with self:
-            if r < 0:
-                self.tree.delete(o, i)
+            if rid < 0:
+                self.tree.delete(oid, iid)
             else:
-                self.tree.store(o, i, r, ri, None)
+                self.tree.store(oid, iid, rid, riid, None)
 
     def objects(self, table):
         """Add object tables that tools/objects.py compiled. Servers see an object once it has an instance,
@@ -235,19 +289,19 @@ class Client:
     # any other exception is 5.00
 
     # fn(path, value that is stored or None) returns the value to show, None where there is none
-    on_read = teller(ON_READ)
+    on_read = hook_setter(ON_READ)
     # fn(path, value) hears of a server's write before it is done
-    on_write = teller(ON_WRITE)
+    on_write = hook_setter(ON_WRITE)
     # fn(path, arguments as bytes) executes a resource
-    on_exec = teller(ON_EXECUTE)
+    on_exec = hook_setter(ON_EXECUTE)
     # fn(path, None) hears of an instance that a server has made, or is to delete
-    on_create = teller(ON_CREATE)
-    on_delete = teller(ON_DELETE)
+    on_create = hook_setter(ON_CREATE)
+    on_delete = hook_setter(ON_DELETE)
     # fn(offset, data, more) takes an opaque resource as it arrives, block by block; `data` is good for the call,
     # `more` 0 at the end. It returns a CoAP code, or None: there is no False and no LATER
-    on_stream = teller(ON_STREAM)
+    on_stream = hook_setter(ON_STREAM)
     # fn(path, value) returns False for a value that neither set() nor a server may give
-    validate = teller(VALIDATE)
+    validate = hook_setter(VALIDATE)
 
     def answer(self, path, value=None):
         """The value of a read, or the outcome of anything else, whose function returned LATER; a CoapError
@@ -284,30 +338,24 @@ class Client:
         return out
 
     def event(self, fn):
-        """fn(name, ssid) hears of events, by the names of Zephyr's client; `ssid` 0 is none or the client. What
-        it raises is printed."""
-        # emit(n) has their numbers, the first 14 are Zephyr's:
-        #  1 bootstrap refused, too late or of no use   2 bootstrap accepted          3 bootstrap finished
-        #  4 registration refused, or no channel        5 registered                  6 registration, update: no answer
-        #  7 updated                                    8 de-registration failed      9 de-registered, stopped
-        # 10 queue mode: radio off                     11 pause()                    12 disabled (1/x/4)
-        # 13 sequence of attempts over                 14 update goes out            15 de-registration goes out
-        # 16 channel open                              17 no channel                 18 DTLS handshake done
-        # 19 DTLS handshake failed                     20 bootstrap begins           21 registration goes out
-        names = (
-            "NONE BOOTSTRAP_REG_FAILURE BOOTSTRAP_REG_COMPLETE BOOTSTRAP_TRANSFER_COMPLETE REGISTRATION_FAILURE "
-            "REGISTRATION_COMPLETE REG_TIMEOUT REG_UPDATE_COMPLETE DEREGISTER_FAILURE DISCONNECT QUEUE_MODE_RX_OFF "
-            "ENGINE_SUSPENDED SERVER_DISABLED NETWORK_ERROR REG_UPDATE DEREGISTER CONNECT CONNECT_FAILURE SECURE "
-            "SECURE_FAILURE BOOTSTRAP REGISTRATION"
-        )
-        self.listeners.append(lambda n, ssid: fn(names.split()[n], ssid))
+        """fn(name, ssid) hears of events, by their names in events.py; `ssid` 0 is none or the client. What it
+        raises is printed."""
+        self._listeners.append(lambda event, ssid: fn(NAMES.split()[event], ssid))
 
-    def emit(self, n, ssid):
-        for f in self.listeners:
+    def _emit(self, event, ssid):
+        for listener in self._listeners:
             try:
-                f(n, ssid)
-            except Exception as e:
-                sys.print_exception(e)
+                listener(event, ssid)
+            except Exception as error:
+                sys.print_exception(error)
+
+    def on_server_write(self, fn):
+        """fn(object, instance, resource, stored value) hears of each value that a LwM2M server has written."""
+        self._write_listeners.append(fn)
+
+    def _resource_written(self, oid, iid, rid, value):
+        for listener in self._write_listeners:
+            listener(oid, iid, rid, value)
 
     # life
 
@@ -318,113 +366,31 @@ class Client:
             self.endpoint = endpoint
         if not self.endpoint:
             self.endpoint = identity() or "micropython"
-        self.tree.minor = self.newest_minor()
+        self.tree.minor = self._newest_minor()
         with self:
             self.suspended = False
-            f = self.register
-            if bootstrap or not self.servers():
-                if self.bootstrap_account() < 0:
+            begin = self._register
+            if bootstrap or not self._accounts():
+                if self._bootstrap_account() < 0:
                     raise ValueError("no account")
-                f = self.bootstrap
+                begin = self._bootstrap
             if self._calls:
                 # behind a stop(), perhaps
-                self.call_soon(f, None)
+                self.call_soon(begin, None)
             else:
-                f(None)
-
-    def servers(self):
-        """[(priority, server instance, security instance), ...] of the accounts that are whole, in their order."""
-        t = self.tree
-        out = []
-        for i in t.objects[1]:
-            ssid = t.get(1, i, 0)
-            p = t.get(1, i, 13)
-            for k, d in t.objects[0].items():
-                if ssid and d.get(10) == ssid and d.get(0) and not d.get(1):
-                    out.append((-1 if p is None else p, i, k))
-        return sorted(out)
-
-    def bootstrap_account(self):
-        for i, d in self.tree.objects[0].items():
-            if d.get(1) and d.get(0):
-                return i
-        return -1
-
-    def register(self, old):
-        # a bootstrap server that keeps its account may write again by itself
-        if old and not (old.coap and old.security_iid == self.bootstrap_account()):
-            old = None
-        for s in self.sessions:
-            if s is not old:
-                s.close()
-        self._bootstrap_triggered = False
-        self._listening = bool(old)
-        self.sessions = []
-        for p, i, k in self.servers():
-            self.sessions.append(Session(self, k, i))
-        if old:
-            self.sessions.append(old)
-        self.start_next()
-
-    def start_next(self):
-        # sessions begin one after the other where their servers have priorities (1/x/13), else at once
-        for s in self.sessions:
-            if not s.state:
-                s.start(s.server(14, 0))
-            if s.server(13) is not None and (s.state > 4 or s.state == 4 and s.server(15)):
-                break
-
-    def bootstrap(self, old):
-        from .session.bootstrap import Bootstrap
-
-        self._bootstrap_triggered = bool(old)
-        self._listening = False
-        for s in self.sessions:
-            s.close()
-        s = Bootstrap(self, self.bootstrap_account())
-        self.sessions = [s]
-        s.start(0 if old else self.tree.get(0, s.security_iid, 11) or 0)
-
-    def call_soon(self, f, x):
-        # what would pull a session from under the datagram that is being answered waits for poll()
-        self._calls.append((f, x))
-
-    def run_command(self, i, r):
-        """Disable, Registration Update Trigger, Bootstrap-Request Trigger of server instance `i`."""
-        for s in self.sessions:
-            if s.server_iid == i:
-                if r == 4:
-                    self.call_soon(s.deregister, True)
-                elif r == 8:
-                    s.want_update()
-                elif self.bootstrap_account() < 0:
-                    raise CoapError(0x85)
-                else:
-                    self.call_soon(self.bootstrap, s)
+                begin(None)
 
     def stop(self, force=False):
         """De-register from every server and stop; `force` just stops. Done when active() is False. False where
         nothing is to be stopped, else None."""
         with self:
-            if not (self.active() or self._calls):
+            if not self._is_running():
                 return False
-            if self._depth > 1 or self._calls:
+            if self._is_locked() or self._calls:
                 # one of the application's functions asks for it: first what that belongs to is brought to its end
                 self.call_soon(self._end_sessions, force)
             else:
                 self._end_sessions(force)
-
-    def _end_sessions(self, force):
-        self._bootstrap_triggered = False
-        for s in self.sessions:
-            if not s.state:
-                continue
-            if force or s.bootstrap:
-                s.close()
-                if force or not self._listening:
-                    s.emit(9)
-            else:
-                s.deregister(False)
 
     def pause(self):
         """Stand still: no timer runs, no datagram is taken, until resume(). False where it does already."""
@@ -432,10 +398,10 @@ class Client:
             if self.suspended:
                 return False
             self.suspended = True
-            for s in self.sessions:
-                if s.dtls and s.location:
-                    s.channel.save()
-        self.emit(11, 0)
+            for session in self.sessions:
+                if session.dtls and session.location:
+                    session.channel.save()
+        self._emit(ENGINE_SUSPENDED, 0)
 
     def resume(self):
         """Go on after pause()."""
@@ -443,142 +409,107 @@ class Client:
 
     def update(self, ssid=0):
         """Send an update soon, to all servers or one; False where no such server is registered."""
-        n = False
-        for s in self.sessions:
-            if s.state == ON and not s.bootstrap and ssid in (0, s.ssid):
-                s.want_update()
-                n = True
-        return n
+        found = False
+        for session in self.sessions:
+            if session.is_registered() and ssid in (0, session.ssid):
+                session.want_update()
+                found = True
+        return found
 
     def stat(self):
         """0 not registered, 1 registering, 2 registered, 3 de-registering, 4 failed."""
-        n = 0
-        for s in self.sessions:
-            x = s.state
-            if x > 4 or (x == ON and s.bootstrap):
-                x = int(not s.disabled)
-            if x == ON or not n:
-                n = x
-        return n
+        found = IDLE
+        for session in self.sessions:
+            state = session.state
+            if session.is_busy():
+                state = IDLE if session.disabled else REGISTERING
+            if state == REGISTERED or found == IDLE:
+                found = state
+        return found
 
     def active(self):
-        for s in self.sessions:
-            if s.state:
+        """True until all sessions have ended."""
+        for session in self.sessions:
+            if session.state != IDLE:
                 return True
         return False
 
-    def _resource_changed(self, o, i, r):
-        f = self.tree.hook(ON_CHANGE, o, i, r)
-        if f:
-            f(o, i, r)
-        for s in self.sessions:
-            if r < 0:
-                if o:
-                    s.update_parts |= 4
-            elif o == 1 and i == s.server_iid:
-                s.update_parts |= 1 if r == 1 else 2 if r == 7 else 0
-            resource_changed(s, o, i, r)
+    def _resource_changed(self, oid, iid, rid):
+        function = self.tree.hook(ON_CHANGE, oid, iid, rid)
+        if function:
+            function(oid, iid, rid)
+        for session in self.sessions:
+            session.resource_changed(oid, iid, rid)
 
-    def accept_value(self, o, r, v):
-        """A value that a server writes, as it is to be stored."""
-        if o == 1:
-            if r == 1:
-                return max(v, self.min_lifetime)
-            if r == 7 and v not in _BINDINGS.split():
-                raise ValueError
-        return v
-
-    def enable_access_control(self):
-        """Take up access control, where this image and the tables have it."""
-        t = self.tree
-        if 2 not in t.objects and t.find(2) >= 0:
-            try:
-                from .objects.access import setup
-
-                setup(self)
-            except ImportError:
-                pass
-
-    def put_registration(self, w):
-        """Put what a registration shows (Core 1.1.1 6.2.1)."""
-        from .formats.link import put_link, version_attribute
-
-        t = self.tree
-        root = self.root_path
-        ct = b""
-        for number in announced() if t.minor else ():
-            ct += b" %d" % number
-        # all images have TLV
-        if root or ct[6:]:
-            w.put(b"<" + (root or b"/") + b'>;rt="oma.lwm2m"')
-            if ct[6:]:
-                w.put(b';ct="%s"' % ct[1:])
-        for o in sorted(t.objects):
-            if o:
-                v = version_attribute(t, o)
-                if v or not t.objects[o]:
-                    put_link(w, root, format_path(o), v)
-                for i in t.instances(o):
-                    put_link(w, root, format_path(o, i))
-
-    def newest_minor(self):
+    def _newest_minor(self):
         """The minor version to register as: the newest that the image has a format for."""
         if self.version:
-            return int(self.version[2:])
-        return 2 if find_format(11544) else 1 if find_format(112) or find_format(110) else 0
+            return VERSIONS.index(self.version)
+        if find_format(LWM2M_CBOR):
+            return 2
+        return 1 if find_format(SENML_CBOR) or find_format(SENML_JSON) else 0
+
+    def _tick(self, now):
+        """Let the clock go on to `now`, a time of ticks_ms(): the ticks wrap around, seconds do not."""
+        if self._last_tick is None:
+            self._last_tick = now
+        seconds = ticks_diff(now, self._last_tick) // 1000
+        if seconds > 0:
+            self.now_s += seconds
+            self._last_tick = ticks_add(self._last_tick, seconds * 1000)
+        self.now_ms = ticks_diff(now, self._last_tick)
+        self.now = now
+
+    def _receive(self, now):
+        """Take in what has arrived."""
+        for session in self.sessions:
+            while session.coap:
+                datagram = session.channel.recv()
+                if datagram is None:
+                    break
+                if session.asleep:
+                    continue  # the radio is off
+                session.last_heard = now
+                session.coap.receive(datagram, now, self._root)
+
+    def _hand_answers(self):
+        """Give what answer() got to those that wait for it by now."""
+        for session in self.sessions:
+            session.take_answers(self._answers)
+        self._answers.clear()
 
     def poll(self, now=None):
         """Take in what has arrived, send what is due; the ms until poll() wants to be called again at the
         latest, -1 where nothing is to come, or after pause(). `now` is a time of ticks_ms()."""
         if now is None:
             now = ticks_ms()
-        if self._last_tick is None:
-            self._last_tick = now
-        t = ticks_diff(now, self._last_tick) // 1000
-        if t > 0:
-            self.now_s += t
-            self._last_tick = ticks_add(self._last_tick, t * 1000)
-        self.now_ms = ticks_diff(now, self._last_tick)
-        self.now = now
+        self._tick(now)
         if self.suspended:
             return -1
         wait = -1
         with self:
             if self.transport or ready():
-                for s in self.sessions:
-                    while s.coap:
-                        d = s.channel.recv()
-                        if d is None:
-                            break
-                        if s.asleep:
-                            continue  # the radio is off
-                        s.last_heard = now
-                        s.coap.receive(d, now, self.root)
-            while self._calls:
-                f, x = self._calls.pop(0)
-                f(x)
-            for f in self.pollers:
-                t = f(now)
-                if t >= 0 and (wait < 0 or t < wait):
-                    wait = t
+                self._receive(now)
+            self._run_calls()
+            for poller in self.pollers:
+                wait = sooner(wait, poller(now))
             if self._answers:
-                # to those that wait for them by now
-                for s in self.sessions:
-                    for x in s.deferred:
-                        if x[0] in self._answers:
-                            x[1][x[0]] = self._answers[x[0]]
-                self._answers.clear()
-            for s in self.sessions:
-                t = s.poll(now)
-                if t >= 0 and (wait < 0 or t < wait):
-                    wait = t
+                self._hand_answers()
+            for session in self.sessions:
+                if self._bootstrap_triggered and not session.bootstrap:
+                    wait = sooner(wait, BOOTSTRAP_WAIT)
+                else:
+                    wait = sooner(wait, session.poll(now))
             if self._calls:
                 wait = 0
         return wait
 
+    def _is_running(self):
+        """True until stop() is done."""
+        return self.active() or bool(self._calls)
+
     def run(self):
         """Poll until stop() is done."""
-        while self.active() or self._calls:
-            t = self.poll()
-            # another thread's set() is noticed within a quarter of a second
-            ready(250 if t < 0 or t > 250 else t)
+        while self._is_running():
+            wait = self.poll()
+            ready(LONGEST_NAP if wait < 0 or wait > LONGEST_NAP else wait)

@@ -1,21 +1,100 @@
 # QuecPython's `lwm2m` object: a translation of its calls and of the client's events, and nothing else
 # SPDX-License-Identifier: MIT
 from .client import Client
-from .session.connect import parse_uri
+from .events import (
+    BOOTSTRAP,
+    BOOTSTRAP_REG_FAILURE,
+    BOOTSTRAP_TRANSFER_COMPLETE,
+    CONNECT,
+    CONNECT_FAILURE,
+    DEREGISTER_FAILURE,
+    DISCONNECT,
+    REG_TIMEOUT,
+    REG_UPDATE,
+    REG_UPDATE_COMPLETE,
+    REGISTRATION,
+    REGISTRATION_COMPLETE,
+    REGISTRATION_FAILURE,
+    SECURE,
+    SECURE_FAILURE,
+    SERVER_DISABLED,
+)
+from .ids import (
+    APN,
+    APN_PROFILE,
+    AUTHENTICATION_TYPE,
+    BINDING,
+    CURRENT_TIME,
+    DEFAULT_PMAX,
+    DEFAULT_PMIN,
+    DEVICE,
+    DISABLE_TIMEOUT,
+    FIRMWARE_UPDATE,
+    HIGHEST_ID,
+    IDENTITY,
+    IS_BOOTSTRAP,
+    LIFETIME,
+    MODE_NOSEC,
+    MODE_PSK,
+    NOTIFICATION_STORING,
+    PACKAGE_URI,
+    SECRET,
+    SECRET_KEY,
+    SECURITY,
+    SECURITY_MODE,
+    SECURITY_SSID,
+    SERVER,
+    SERVER_URI,
+    SHORT_SERVER_ID,
+    USER_NAME,
+)
 from .port import binascii, module, sys
+from .session.connect import parse_uri
+from .session.session import BOOTSTRAPPING, CONNECTING, LEAVING, REGISTERED, REQUESTING
 
-# states, as in session.py
-_ON = const(2)
-_LEAVING = const(3)
-_WAITING = const(5)
+# what calls return
+DONE = const(0)
+FAILURE = const(-1)
+UNSUPPORTED = const(-2)
 
-_FAILURES = const(0xA0152)  # a bit for each event: 1, 4, 6, 8, 17 and 19
+NAME_CONFIGURED = const(1)  # Epnamemode: Epname
+NAME_OF_DEVICE = const(3)
+
+BOOTSTRAP_SERVER = const(0)  # the server id of config()
+LAST_SERVER = const(3)
+DAY = const(86400)  # seconds
+
+# The events that are reported with a result: the word, and whether it is a failure.
+_RESULTS = {
+    BOOTSTRAP_REG_FAILURE: ("bootstrap", 1),
+    BOOTSTRAP_TRANSFER_COMPLETE: ("bootstrap", 0),
+    REGISTRATION_FAILURE: ("ready", 1),
+    REGISTRATION_COMPLETE: ("ready", 0),
+    REG_TIMEOUT: ("update", 1),
+    REG_UPDATE_COMPLETE: ("update", 0),
+    CONNECT: ("initial", 0),
+    CONNECT_FAILURE: ("initial", 1),
+    SECURE: ("dtls", 0),
+    SECURE_FAILURE: ("dtls", 1),
+}
+
+# What is reported of a server's write.
+_WRITES = {
+    (SERVER, LIFETIME): "lifetime_changed",
+    (DEVICE, CURRENT_TIME): "current_time_changed",
+    (FIRMWARE_UPDATE, PACKAGE_URI): "fota/pkgurl",
+    (APN_PROFILE, APN): "apn_changed",
+    (APN_PROFILE, AUTHENTICATION_TYPE): "authentication_type_changed",
+    (APN_PROFILE, USER_NAME): "user_name_changed",
+    (APN_PROFILE, SECRET): "secret_changed",
+}
 
 
-def integer(v, lo, hi):
-    """ValueError where `v` is no integer from `lo` to `hi`."""
-    if type(v) is not int or not lo <= v <= hi:
+def integer(value, lowest, highest):
+    """ValueError where `value` is no integer from `lowest` to `highest`."""
+    if type(value) is not int or not lowest <= value <= highest:
         raise ValueError
+    return value
 
 
 class Lwm2m:
@@ -32,197 +111,214 @@ class Lwm2m:
     Epname = 15
 
     client = call = None
-    running = again = False
+    running = False  # a thread, or run(), drives the client
+    again = False  # register() was called while the de-registration was under way
 
     def __init__(self):
-        c = self.client
-        if c:
+        if self.client:
             # no de-registration is sent, and none told
-            c.listeners = c.listeners[1:]
-            c.stop(True)
-        self.client = c = Client()
-        c.listeners.append(self.heard)
-        c.written = self.written
-        del c.tree.objects[0][0]
+            self.client._listeners.remove(self.listener)
+            self.client.stop(True)
+        self.listener = self.heard
+        self.client = client = Client()
+        client._listeners.append(self.listener)
+        client.on_server_write(self.written)
+        del client.tree.objects[SECURITY][0]
         try:
             from .model.tables.standard import TABLE
 
-            c.objects(TABLE)
-            c.on_create("/11", self.created)
+            client.objects(TABLE)
+            client.on_create("/11", self.created)
         except ImportError:
-            pass
+            pass  # an image without these objects
         self.updates = []  # SSIDs of those under way
-        self.fresh = 0  # not 0: there is an account that register() has not seen yet
-        self.urc = True
-        self.mode = 3
+        self.has_new_account = False  # that register() has not seen yet
+        self.urc = 1
+        self.name_mode = NAME_OF_DEVICE
         self.name = None
         self.fota = (1, 1)
 
     def init(self):
         """0: the object is ready as it is made."""
-        return 0
+        return DONE
+
+    # config()
 
     def config(self, kind, values):
         """Set up: see the table of QuecPython's page; a list of one element clears that server."""
         if not isinstance(values, (list, tuple)) or not isinstance(kind, int):
-            return -1
-        if kind == 9:
+            return FAILURE
+        if kind == self.Reset:
             if values:
-                return -1
+                return FAILURE
             self.__init__()
-            return 0
+            return DONE
+        configure = {
+            self.Security: self.security,
+            self.Server: self.server,
+            self.Epnamemode: self.set_name_mode,
+            self.Urc: self.set_urc,
+            self.Fota: self.set_fota,
+            self.Epname: self.set_name,
+        }.get(kind)
+        if not configure:
+            return UNSUPPORTED
         with self.client:
             try:
-                if kind == 1:
-                    return self.security(*values)
-                if kind == 2:
-                    return self.server(*values)
-                if kind == 7:
-                    download, update = values
-                    integer(download, 0, 1)
-                    integer(update, 0, 1)
-                    self.fota = values
-                    return 0
-                if kind != 4 and kind != 5 and kind != 15:
-                    return -2
-                (v,) = values
-                if kind == 4:
-                    integer(v, 0, 255)
-                    if v != 1 and v != 3:
-                        return -2
-                    self.mode = v
-                elif kind == 5:
-                    integer(v, 0, 1)
-                    self.urc = v
-                elif isinstance(v, str) and 0 < len(v.encode()) <= 64:
-                    self.name = v
-                else:
-                    return -1
-                return 0
+                return configure(*values) or DONE
             except (AttributeError, TypeError, ValueError):
-                return -1
+                return FAILURE
 
-    def security(self, sid, *v):
-        integer(sid, 0, 3)
-        c = self.client
-        insts = c.tree.objects[0]
-        d = None
-        if v:
-            if len(v) != 4 and len(v) != 6:
-                return -1
-            ssid, uri, bootstrap, mode = v[:4]
-            integer(ssid, 1, 65534)
-            integer(bootstrap, sid == 0, sid == 0)
-            integer(mode, 0, 4)
-            secure = parse_uri(uri)[0]
-            d = {0: uri.encode(), 1: sid == 0, 2: mode, 10: ssid}
-            integer(len(d[0]), 1, 256)
-            if secure and mode == 3:
-                return -1
-            for k in insts:
-                if k != sid and insts[k].get(10) == ssid:
-                    return -1
-            if mode == 0:
-                identity, key = v[4:]
-                d[3] = identity.encode()
-                d[5] = binascii.unhexlify(key)
-                integer(len(d[3]), 1, 64)
-                integer(len(key), 2, 128)
-                # newer MicroPython passes over spaces between the digits
-                if not type(identity) is type(key) is str or len(key) != 2 * len(d[5]):
-                    return -1
-                try:
-                    from .dtls.record import Connection
-                except ImportError:
-                    return -2
-            elif mode != 3:
-                return -2
-            elif v[4:] not in ((), ("", "")):
-                return -1
-        old = c.sessions
-        c.sessions = [s for s in old if s.security_iid != sid]
-        for s in old:
-            if s.security_iid != sid:
+    def set_name_mode(self, mode):
+        integer(mode, 0, 255)
+        if mode != NAME_CONFIGURED and mode != NAME_OF_DEVICE:
+            return UNSUPPORTED
+        self.name_mode = mode
+
+    def set_urc(self, on):
+        self.urc = integer(on, 0, 1)
+
+    def set_fota(self, download, update):
+        self.fota = (integer(download, 0, 1), integer(update, 0, 1))
+
+    def set_name(self, name):
+        if not isinstance(name, str):
+            return FAILURE
+        integer(len(name.encode()), 1, 64)
+        self.name = name
+
+    def security(self, server_id, *values):
+        """config(Security): an account (SSID, URI, bootstrap, mode, identity, key), or nothing to clear it."""
+        integer(server_id, BOOTSTRAP_SERVER, LAST_SERVER)
+        account = None
+        if values:
+            account = self.new_account(server_id, *values)
+            if isinstance(account, int):
+                return account
+        self.close_sessions(server_id)
+        accounts = self.client.tree.objects[SECURITY]
+        servers = self.client.tree.objects[SERVER]
+        _, server_iid = self.settings_of(server_id)
+        accounts.pop(server_id, None)
+        if account:
+            accounts[server_id] = account
+            if server_id != BOOTSTRAP_SERVER:
+                self.has_new_account = True
+        elif server_iid in servers:
+            servers[server_iid][SHORT_SERVER_ID] = 0
+
+    def new_account(self, server_id, ssid, uri, bootstrap, mode, *keys):
+        """The instance of object 0 for an account, or what config() is to return instead."""
+        is_bootstrap = server_id == BOOTSTRAP_SERVER
+        integer(ssid, 1, HIGHEST_ID)
+        integer(bootstrap, is_bootstrap, is_bootstrap)
+        integer(mode, 0, 4)
+        if len(keys) not in (0, 2):
+            return FAILURE
+        secure = parse_uri(uri)[0]
+        account = {
+            SERVER_URI: uri.encode(),
+            IS_BOOTSTRAP: is_bootstrap,
+            SECURITY_MODE: mode,
+            SECURITY_SSID: ssid,
+        }
+        integer(len(account[SERVER_URI]), 1, 256)
+        if secure and mode == MODE_NOSEC:
+            return FAILURE
+        for other_id, other in self.client.tree.objects[SECURITY].items():
+            if other_id != server_id and other.get(SECURITY_SSID) == ssid:
+                return FAILURE
+        if mode == MODE_NOSEC:
+            return account if keys in ((), ("", "")) else FAILURE
+        if mode != MODE_PSK:
+            return UNSUPPORTED
+        identity, key = keys
+        if type(identity) is not str or type(key) is not str:
+            return FAILURE
+        account[IDENTITY] = identity.encode()
+        account[SECRET_KEY] = binascii.unhexlify(key)
+        integer(len(account[IDENTITY]), 1, 64)
+        integer(len(key), 2, 128)
+        # newer MicroPython passes over spaces between the digits
+        if len(key) != 2 * len(account[SECRET_KEY]):
+            return FAILURE
+        try:
+            from .dtls.record import Connection
+        except ImportError:
+            return UNSUPPORTED
+        return account
+
+    def close_sessions(self, server_id):
+        """End the sessions of an account that is to be replaced or cleared."""
+        client = self.client
+        before = client.sessions
+        client.sessions = [s for s in before if s.security_iid != server_id]
+        for session in before:
+            if session.security_iid != server_id:
                 continue
-            if c._depth > 1:
+            if client._is_locked():
                 # asked for by the callback: first what that belongs to is brought to its end
-                c.call_soon(type(s).close, s)
+                client.call_soon(type(session).close, session)
             else:
-                s.close()
-        ssid, i = self.account(sid)
-        insts.pop(sid, None)
-        if d:
-            insts[sid] = d
-            self.fresh |= sid
-        elif i in c.tree.objects[1]:
-            c.tree.objects[1][i][0] = 0
-        return 0
+                session.close()
 
-    def account(self, sid):
-        """The SSID of account `sid` and its instance of object 1: that which carries the SSID, else the first
-        from `sid` on that carries no other account's."""
-        t = self.client.tree.objects
-        ssid = t[0].get(sid, {}).get(10)
-        every = [d.get(10) for d in t[0].values()]
-        servers = t[1]
-        for i in servers:
-            if ssid and servers[i].get(0) == ssid:
-                return ssid, i
-        while sid in servers and (servers[sid].get(0) or -1) in every:
-            sid += 1
-        return ssid, sid
+    def settings_of(self, server_id):
+        """The SSID of an account, and its instance of object 1: that which carries the SSID, else the first
+        from `server_id` on that carries no other account's."""
+        accounts = self.client.tree.objects[SECURITY]
+        servers = self.client.tree.objects[SERVER]
+        ssid = accounts.get(server_id, {}).get(SECURITY_SSID)
+        for iid in servers:
+            if ssid and servers[iid].get(SHORT_SERVER_ID) == ssid:
+                return ssid, iid
+        taken = [account.get(SECURITY_SSID) for account in accounts.values()]
+        iid = server_id
+        while iid in servers and (servers[iid].get(SHORT_SERVER_ID) or -1) in taken:
+            iid += 1
+        return ssid, iid
 
-    def server(self, sid, *v):
-        integer(sid, 1, 3)
-        t = self.client.tree
-        ssid, i = self.account(sid)
-        there = i in t.objects[1]
-        if not v:
+    def server(self, server_id, *values):
+        """config(Server): (lifetime, pmin, pmax, disable timeout, storing, binding), or nothing to clear them."""
+        integer(server_id, 1, LAST_SERVER)
+        tree = self.client.tree
+        ssid, iid = self.settings_of(server_id)
+        there = iid in tree.objects[SERVER]
+        if not values:
             if there:
-                t.delete(1, i)
-            return 0
-        lt, pmin, pmax, disable, storing, binding = v
-        for x in v[:4]:
-            integer(x, 1, 86400)
+                tree.delete(SERVER, iid)
+            return DONE
+        lifetime, pmin, pmax, disable_timeout, storing, binding = values
+        for seconds in (lifetime, pmin, pmax, disable_timeout):
+            integer(seconds, 1, DAY)
         integer(storing, 0, 1)
         if binding == "S" or binding == "SQ":
-            return -2
+            return UNSUPPORTED
         # SMS is stored, and served over UDP
         if binding not in "U UQ US UQS".split():
-            return -1
+            return FAILURE
         if not there:
-            t.create(1, i)
-        d = {
-            0: ssid or t.get(1, i, 0) or 0,
-            1: lt,
-            2: pmin,
-            3: pmax,
-            5: disable,
-            6: storing > 0,
-            7: binding.encode(),
+            tree.create(SERVER, iid)
+        settings = {
+            SHORT_SERVER_ID: ssid or tree.get(SERVER, iid, SHORT_SERVER_ID) or 0,
+            LIFETIME: lifetime,
+            DEFAULT_PMIN: pmin,
+            DEFAULT_PMAX: pmax,
+            DISABLE_TIMEOUT: disable_timeout,
+            NOTIFICATION_STORING: storing > 0,
+            BINDING: binding.encode(),
         }
-        for r in d:
-            t.store(1, i, r, -1, d[r])
-        return 0
+        for rid in settings:
+            tree.store(SERVER, iid, rid, -1, settings[rid])
+
+    # life
 
     def register(self):
         """Begin to register (or bootstrap) in the background; -1 where no server is configured. Where there are no
         threads, poll() or run() has to be called."""
-        c = self.client
-        with c:
-            start = True
-            for s in c.sessions:
-                x = s.state
-                if x == _LEAVING:
-                    # once it has left
-                    self.again = True
-                    start = False
-                # to listen to a bootstrap server is nothing that is under way
-                elif (x == _ON or x > _WAITING) and not (s.bootstrap and c._listening):
-                    start = self.fresh
+        with self.client:
             try:
-                if start:
-                    self.begin(c)
+                if self.may_begin():
+                    self.begin()
                 if not self.running:
                     from .port import start_thread
 
@@ -231,25 +327,39 @@ class Lwm2m:
             except ImportError:
                 pass  # no threads: poll() or run() does it
             except (ValueError, OSError):
-                return -1
-        return 0
+                return FAILURE
+        return DONE
 
-    def begin(self, c):
+    def may_begin(self):
+        """False where register() has nothing to do now: what is under way goes on."""
+        begin = True
+        for session in self.client.sessions:
+            if session.state == LEAVING:
+                # once it has left
+                self.again = True
+                begin = False
+            elif (
+                session.state in (REGISTERED, CONNECTING, REQUESTING, BOOTSTRAPPING)
+                # to listen to a bootstrap server is nothing that is under way
+                and not session.listening
+            ):
+                begin = self.has_new_account
+        return begin
+
+    def begin(self, _=None):
+        """Start the client with all accounts there are; ValueError where there is none, or no name."""
+        client = self.client
         self.updates = []
-        c.endpoint = None
-        if self.mode == 1:
-            c.endpoint = self.name
+        client.endpoint = None
+        if self.name_mode == NAME_CONFIGURED:
+            client.endpoint = self.name
             if not self.name:
                 raise ValueError
-        t = c.tree
-        n = 0
-        for sid, d in t.objects[0].items():
-            if d.get(10) and not d.get(1):
-                n += 1
-                ssid, i = self.account(sid)
-                t.objects[1].setdefault(
-                    i, {1: 86400, 2: 86400, 3: 86400, 5: 86400, 6: True, 7: b"U"}
-                )[0] = ssid
+        count = 0
+        for server_id, account in client.tree.objects[SECURITY].items():
+            if account.get(SECURITY_SSID) and not account.get(IS_BOOTSTRAP):
+                count += 1
+                self.add_settings(server_id)
         try:
             from .port import pdp
 
@@ -257,10 +367,23 @@ class Lwm2m:
             self.report(0, 1 - up, "pdp active", "successfully" if up else "failed", apn)
         except ImportError:
             pass  # no packet data protocol on this platform
-        if n > 1:
-            c.enable_access_control()
-        c.start()
-        self.fresh = 0
+        if count > 1:
+            client._enable_access_control()
+        client.start()
+        self.has_new_account = False
+
+    def add_settings(self, server_id):
+        """Give an account that config(Server) did not set up the defaults."""
+        ssid, iid = self.settings_of(server_id)
+        defaults = {
+            LIFETIME: DAY,
+            DEFAULT_PMIN: DAY,
+            DEFAULT_PMAX: DAY,
+            DISABLE_TIMEOUT: DAY,
+            NOTIFICATION_STORING: True,
+            BINDING: b"U",
+        }
+        self.client.tree.objects[SERVER].setdefault(iid, defaults)[SHORT_SERVER_ID] = ssid
 
     def poll(self):
         """Where there are no threads: do what is due; the ms until more is, or -1. Call it again and again."""
@@ -272,17 +395,17 @@ class Lwm2m:
             self.work()
 
     def work(self):
-        # the thread of register(), or run()
+        """Drive the client until it has ended: the thread of register(), or run()."""
         try:
             while True:
-                c = self.client
+                client = self.client
                 try:
-                    c.run()
-                except Exception as e:
-                    sys.print_exception(e)
+                    client.run()
+                except Exception as error:
+                    sys.print_exception(error)
                     module("time").sleep(1)
-                with c:
-                    if c is self.client and not (c.active() or c._calls):
+                with client:
+                    if client is self.client and not client._is_running():
                         # while register() has to wait: it sees either this, or a thread that goes on
                         self.running = False
                         return
@@ -294,10 +417,10 @@ class Lwm2m:
     def unregister(self):
         """De-register; -1 where there is nothing to leave."""
         if not self.client.active():
-            return -1
+            return FAILURE
         self.again = False
         self.client.stop()
-        return 0
+        return DONE
 
     def stat(self):
         """0 not registered, 1 registering, 2 registered, 3 de-registering, 4 failed."""
@@ -305,71 +428,67 @@ class Lwm2m:
 
     def update(self, ssid):
         """Send an update; -1 where that server is not registered."""
-        return 0 if isinstance(ssid, int) and ssid > 0 and self.client.update(ssid) else -1
+        return DONE if isinstance(ssid, int) and ssid > 0 and self.client.update(ssid) else FAILURE
+
+    # what the callback hears of
 
     def register_call(self, usrfun):
         """usrfun([event, code, text]) hears of events; None removes it."""
         if usrfun is not None and not callable(usrfun):
-            return -1
+            return FAILURE
         self.call = usrfun
-        return 0
+        return DONE
 
-    def report(self, n, code, *fields):
+    def report(self, event, code, *fields):
+        """Call back with a line of `fields`, text in quotes and numbers bare."""
         if self.urc and self.call:
-            s = ""
-            for x in fields:
-                s += (",%d" if isinstance(x, int) else ',"%s"') % x
+            line = ""
+            for field in fields:
+                line += (",%d" if isinstance(field, int) else ',"%s"') % field
             try:
-                self.call([n, code, "+QLWURC: " + s[1:]])
-            except BaseException as e:
-                sys.print_exception(e)
+                self.call([event, code, "+QLWURC: " + line[1:]])
+            except BaseException as error:
+                sys.print_exception(error)
 
-    def heard(self, n, ssid):
-        if n == 14:
+    def heard(self, event, ssid):
+        """An event of the client."""
+        self.follow_updates(event, ssid)
+        if event in _RESULTS:
+            word, code = _RESULTS[event]
+            if event == REG_TIMEOUT and self.stat() != REGISTERED:
+                word = "ready"  # no update, but a registration
+            self.report(event, code, word, "failed" if code else "successfully", ssid)
+        elif event == BOOTSTRAP:
+            self.report(event, 0, "bootstraping")
+        elif event == REGISTRATION:
+            self.report(event, 0, "registering")
+        elif event in (DISCONNECT, DEREGISTER_FAILURE, SERVER_DISABLED):
+            code = int(event == DEREGISTER_FAILURE)
+            self.report(event, code, "deregister", ssid, code)
+            if self.again and self.stat() != LEAVING:
+                self.again = False
+                self.client.call_soon(self.begin, None)
+
+    def follow_updates(self, event, ssid):
+        """Where the client connects or registers instead of an answer to its update, that has failed."""
+        if event == REG_UPDATE:
             self.updates.append(ssid)
         elif ssid in self.updates:
             self.updates.remove(ssid)
-            if n == 16 or n == 21:
-                # refused: the client registers again
-                self.report(6, 1, "update", "failed", ssid)
-        name = {
-            1: "bootstrap",
-            3: "bootstrap",
-            5: "ready",
-            7: "update",
-            17: "initial",
-            19: "dtls",
-        }.get(n | 1)
-        if n == 6 and self.stat() != 2:
-            name = "ready"
-        code = _FAILURES >> n & 1
-        if name and n != 2:
-            self.report(n, code, name, "failed" if code else "successfully", ssid)
-        elif n == 8 or n == 9 or n == 12:
-            self.report(n, code, "deregister", ssid, code)
-            if self.again and self.stat() != _LEAVING:
-                self.again = False
-                self.client.call_soon(self.begin, self.client)
-        elif n > 19:
-            self.report(n, 0, "registering" if n == 21 else "bootstraping")
+            if event == CONNECT or event == REGISTRATION:
+                self.report(REG_TIMEOUT, 1, "update", "failed", ssid)
 
-    def created(self, path, v):
-        i = int(path[4:])
-        for x in sorted(self.client.tree.objects[11][i].items()):
-            self.written(11, i, *x)
+    def created(self, path, _):
+        """A server has made an APN connection profile."""
+        iid = int(path[4:])
+        for rid, value in sorted(self.client.tree.objects[APN_PROFILE][iid].items()):
+            self.written(APN_PROFILE, iid, rid, value)
 
-    def written(self, o, i, r, v):
-        name = {
-            0x10001: "lifetime_changed",
-            0x3000D: "current_time_changed",
-            0x50001: "fota/pkgurl",
-            0xB0001: "apn_changed",
-            0xB0005: "user_name_changed",
-            0xB0006: "secret_changed",
-            0xB0004: "authentication_type_changed",
-        }.get(o << 16 | r)
-        if name:
-            self.report(o, 0, name, v if isinstance(v, int) else str(v, "utf8"))
+    def written(self, oid, iid, rid, value):
+        """A server has written a resource."""
+        word = _WRITES.get((oid, rid))
+        if word:
+            self.report(oid, 0, word, value if isinstance(value, int) else str(value, "utf8"))
 
 
 _the = []

@@ -6,9 +6,10 @@
 # The board has SHA-256 in C, but no AES: that is ours, as machine code where the image has it (viper). The cases
 # "without AES" are nearer to a board that has it in C too, where a block takes some 1,000 instructions.
 import gc
-from lwm2m.dtls import record
+from lwm2m.dtls import ccm
 from lwm2m.crypto.prf import prf
-from lwm2m.dtls.record import Ccm, Connection
+from lwm2m.dtls.ccm import Ccm
+from lwm2m.dtls.record import Connection
 
 try:
     from lwm2m.crypto.viper import cipher
@@ -82,7 +83,7 @@ gc.collect()
 print("  heap of an open connection: %d bytes" % (gc.mem_alloc() - before))
 case("48 bytes of the PRF", lambda: prf(bytes(48), bytes(77), 48))
 block = bytearray(16)
-aes = record.aes(bytes(16), 1)
+aes = ccm.aes(bytes(16), 1)
 case("a block, " + NAME, lambda: aes.encrypt(block, block))
 buf = bytearray(200)
 session = c.dump()
@@ -99,10 +100,10 @@ def wake():
 if NAME == "AES by viper":
     records(NAME)
     case("wake up by Connection ID and send 100 bytes, " + NAME, wake)
-kept = record.aes
-record.aes = Same
+kept = ccm.aes
+ccm.aes = Same
 records("without AES")
 case("wake up by Connection ID and send 100 bytes, without AES", wake)
-record.aes = kept
+ccm.aes = kept
 if c.state != 2:
     raise ValueError("wake")

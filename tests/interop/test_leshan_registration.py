@@ -23,7 +23,7 @@ def test_int_101_initial_registration(register, endpoint):
 
 
 def test_registration_under_another_path(register):
-    _, peer = register(root="/lwm2m", version="1.0")
+    _, peer = register(alternate_path="/lwm2m", version="1.0")
     assert peer.registered.root == "/lwm2m/"
     assert peer.read("/1/0/7").content == {"/1/0/7": "U"}
 

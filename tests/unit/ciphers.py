@@ -1,112 +1,27 @@
-# AES-128, CCM_8, CBC with HMAC-SHA256, and the PRF of TLS 1.2, for the test's own DTLS server: none of it is the library's
+# CCM_8, CBC with HMAC-SHA256, and the PRF of TLS 1.2, for the test's own DTLS server: none of it is the library's
 # SPDX-License-Identifier: MIT
 from hashlib import sha256
 
-
-def _tables():
-    """The S-box of AES, from the powers of 3 in GF(2^8)."""
-    power = [1]
-    for _ in range(254):
-        x = power[-1]
-        x = x << 1 ^ x
-        power.append(x ^ 0x11B if x > 255 else x)
-    box = bytearray(256)
-    box[0] = 0x63
-    for k in range(255):
-        inverse = power[(255 - k) % 255]
-        x = 0
-        for shift in range(5):
-            x ^= inverse << shift | inverse >> 8 - shift
-        box[power[k]] = x & 255 ^ 0x63
-    return bytes(box)
-
-
-_BOX = _tables()
-_BACK = bytes([_BOX.index(bytes((v,))) for v in range(256)])
-_DOUBLE = bytes([(v << 1 ^ (0x1B if v > 127 else 0)) & 255 for v in range(256)])
-_ROWS = bytes([(k + 4 * (k & 3)) & 15 for k in range(16)])  # ShiftRows: where a byte comes from
-
-
-class Aes:
-    """AES-128 (FIPS 197), block by block."""
-
-    def __init__(self, key):
-        words = [key[k : k + 4] for k in range(0, 16, 4)]
-        constant = 1
-        while len(words) < 44:
-            w = words[-1]
-            if len(words) % 4 == 0:
-                w = bytes([_BOX[w[(k + 1) & 3]] for k in range(4)])
-                w = bytes((w[0] ^ constant,)) + w[1:]
-                constant = _DOUBLE[constant]
-            words.append(bytes([a ^ b for a, b in zip(words[-4], w)]))
-        self.keys = [b"".join(words[k : k + 4]) for k in range(0, 44, 4)]
-
-    def encrypt(self, block):
-        s = xor(block, self.keys[0])
-        for key in self.keys[1:10]:
-            s = [_BOX[s[k]] for k in _ROWS]
-            out = bytearray(16)
-            for k in range(0, 16, 4):
-                a, b, c, d = s[k : k + 4]
-                out[k] = _DOUBLE[a ^ b] ^ b ^ c ^ d ^ key[k]
-                out[k + 1] = _DOUBLE[b ^ c] ^ c ^ d ^ a ^ key[k + 1]
-                out[k + 2] = _DOUBLE[c ^ d] ^ d ^ a ^ b ^ key[k + 2]
-                out[k + 3] = _DOUBLE[d ^ a] ^ a ^ b ^ c ^ key[k + 3]
-            s = out
-        return xor(bytes([_BOX[s[k]] for k in _ROWS]), self.keys[10])
-
-    def decrypt(self, block):
-        s = xor(block, self.keys[10])
-        for n in range(9, -1, -1):
-            back = bytearray(16)
-            for k in range(16):
-                back[_ROWS[k]] = _BACK[s[k]]
-            s = xor(back, self.keys[n])
-            if n:
-                out = bytearray(16)
-                for k in range(0, 16, 4):
-                    # InvMixColumns is MixColumns of what this correction makes of the column.
-                    a, b, c, d = s[k : k + 4]
-                    u = _DOUBLE[_DOUBLE[a ^ c]]
-                    v = _DOUBLE[_DOUBLE[b ^ d]]
-                    a, b, c, d = a ^ u, b ^ v, c ^ u, d ^ v
-                    out[k] = _DOUBLE[a ^ b] ^ b ^ c ^ d
-                    out[k + 1] = _DOUBLE[b ^ c] ^ c ^ d ^ a
-                    out[k + 2] = _DOUBLE[c ^ d] ^ d ^ a ^ b
-                    out[k + 3] = _DOUBLE[d ^ a] ^ a ^ b ^ c
-                s = out
-        return bytes(s)
-
-
 try:
-    # The platform's AES, where it has one, saves seconds; it is not the library's either.
-    from cryptolib import aes as _aes
-
-    class Aes:
-        def __init__(self, key):
-            self.key = key
-
-        def encrypt(self, block):
-            return _aes(self.key, 1).encrypt(block)
-
-        def decrypt(self, block):
-            return _aes(self.key, 1).decrypt(block)
-
+    from cryptolib import aes
 except ImportError:
-    pass
+    # a board without AES: the library's, which test_dtls_fallback.py holds against published vectors
+    from lwm2m.dtls.aes import aes
+
+ECB, CBC = 1, 2
 
 
 def xor(a, b):
-    return bytes([x ^ y for x, y in zip(a, b)])
+    n = len(a)
+    return (int.from_bytes(a, "big") ^ int.from_bytes(b[:n], "big")).to_bytes(n, "big")
 
 
 def hmac(key, text):
     if len(key) > 64:
         key = sha256(key).digest()
     key = key + bytes(64 - len(key))
-    inner = sha256(bytes([k ^ 0x36 for k in key]) + text).digest()
-    return sha256(bytes([k ^ 0x5C for k in key]) + inner).digest()
+    inner = sha256(xor(key, b"\x36" * 64) + text).digest()
+    return sha256(xor(key, b"\x5c" * 64) + inner).digest()
 
 
 def prf(secret, label, n):
@@ -131,7 +46,7 @@ class Ccm:
     """AES-128-CCM-8 (RFC 3610, RFC 6655): what protects records in one direction."""
 
     def __init__(self, key, salt, cid):
-        self.aes = Aes(key)
+        self.key = key
         self.salt = salt
         self.cid = cid
 
@@ -142,19 +57,15 @@ class Ccm:
         more = bytes((len(more) >> 8, len(more) & 255)) + more
         for part in (more, text):
             data += part + bytes(-len(part) & 15)
-        x = bytes(16)
-        for k in range(0, len(data), 16):
-            x = self.aes.encrypt(xor(x, data[k : k + 16]))
-        return x[:8]
+        return aes(self.key, CBC, bytes(16)).encrypt(data)[-16:-8]
 
     def stream(self, nonce, n):
         """The key stream: 8 bytes for the tag, then those for the content."""
-        out = self.aes.encrypt(bytes((2,)) + nonce + bytes(3))[:8]
-        k = 1
-        while len(out) < n + 8:
-            out += self.aes.encrypt(bytes((2,)) + nonce + bytes((k >> 16, k >> 8 & 255, k & 255)))
-            k += 1
-        return out[:8], out[8 : n + 8]
+        blocks = b"".join(
+            [bytes((2,)) + nonce + bytes((0, k >> 8, k & 255)) for k in range((n + 31) // 16)]
+        )
+        out = aes(self.key, ECB).encrypt(blocks)
+        return out[:8], out[16 : n + 16]
 
     def seal(self, typ, number, text):
         """The body of a record; `number` is epoch and sequence number, 8 bytes."""
@@ -180,20 +91,13 @@ class Cbc:
     """AES-128-CBC with HMAC-SHA256 (RFC 5246 6.2.3.2), or encrypt-then-MAC (RFC 7366)."""
 
     def __init__(self, key, secret, etm, cid):
-        self.aes = Aes(key)
+        self.key = key
         self.secret = secret
         self.etm = etm
         self.cid = cid
 
     def mac(self, typ, number, text):
         return hmac(self.secret, additional(typ, number, self.cid, len(text)) + text)
-
-    def cipher(self, iv, text):
-        out = b""
-        for k in range(0, len(text), 16):
-            iv = self.aes.encrypt(xor(iv, text[k : k + 16]))
-            out += iv
-        return out
 
     def seal(self, typ, number, text, padding=None, mac=None):
         """The body of a record. `padding` (bytes) and `mac` stand for what would be right, for forgeries."""
@@ -203,7 +107,7 @@ class Cbc:
         if padding is None:
             n = 15 - len(text) % 16
             padding = bytes((n,)) * (n + 1)
-        body = iv + self.cipher(iv, text + padding)
+        body = iv + aes(self.key, CBC, iv).encrypt(text + padding)
         if self.etm:
             body += self.mac(typ, number, body) if mac is None else mac
         return body
@@ -214,9 +118,9 @@ class Cbc:
             if self.mac(typ, number, body[:-32]) != body[-32:]:
                 return None
             body = body[:-32]
-        text = b""
-        for k in range(16, len(body), 16):
-            text += xor(self.aes.decrypt(body[k : k + 16]), body[k - 16 : k])
+        if len(body) < 32 or len(body) % 16:
+            return None
+        text = aes(self.key, CBC, body[:16]).decrypt(body[16:])
         if (
             not text
             or text[-1] + 1 > len(text)

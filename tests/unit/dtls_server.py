@@ -93,6 +93,7 @@ class Server:
 
     def fresh(self):
         self.open = False
+        self.changed = False  # ChangeCipherSpec was here
         self.opener = self.sealer = None
         self.last = []
         self.out = [0, 0]
@@ -164,7 +165,7 @@ class Server:
     def record(self, head, body):
         typ = head[0]
         if head[4] == 1:
-            if not self.opener:
+            if not self.opener or not self.changed:
                 return []
             if self.cid and self.negotiated and typ != 25:
                 return []
@@ -179,6 +180,8 @@ class Server:
             if typ == 23:
                 self.got.append(body)
                 return []
+        if typ == 20 and bytes(body) == b"\1":
+            self.changed = True
         if typ == 21:
             self.alert = tuple(body)
             return []
@@ -383,12 +386,12 @@ def opened(server, **more):
 
 def shaking(c):
     """True while a channel keeps its handshake."""
-    return c.hs is not None
+    return c.handshake is not None
 
 
 def early_messages(c):
     """How many messages of the server's a handshake keeps that are not complete, or came before their turn."""
-    return len(c.hs.seen)
+    return len(c.handshake.incoming)
 
 
 class SecurePeer(Peer):

@@ -254,3 +254,19 @@ def test_delete_of_a_resource_instance_needs_the_right_to_write():
     assert x.b.delete("/9/0/5/0").code == 0x42 and x.client.get("/9/0/5") == {1: 2}
     # what is not there is told to those only who may read: the order is that of a write
     assert x.b.delete("/9/0/5/7").code == 0x84
+
+
+def test_a_read_of_one_server_leaves_the_others_alone():
+    x = Two()
+    for k in (0, 1):
+        x.client.create("/3303/%d" % k)
+        x.access.give(3303, k, 1, {2: k})
+    # server 2 may see one of them
+    for m in (x.b.get("/3303", TLV), x.b.get("/3303", LINK), x.b.observe("/3303")):
+        assert m.code == 0x45
+    x.client.create("/3303/2")
+    x.run(20)
+    for s in (x.a, x.b):
+        links = s.requests[-1].payload.split(b",")
+        assert [b"</3303/%d>" % k in links for k in (0, 1, 2)] == [True] * 3
+    assert x.client.get("/3303/0/5700") == 0

@@ -567,3 +567,123 @@ def test_options_of_each_block():
             assert m.opt(BLOCK1) is None and m.opt(OBSERVE) is None
     m = link.server.get("/3/0/0")
     assert m.opt(SIZE2) is None and m.opt(BLOCK2) is None and not m.all(ETAG)
+
+
+def test_blocks_larger_than_ours():
+    # a number counts blocks of the size that it comes with (RFC 7959 2.4): 1 of 1024 is what lies at 1024
+    link = opaque_client()
+    for szx in (0, 2, 5):
+        link = opaque_client(szx=szx)
+        for number in (0, 1):
+            m = link.server.get("/9/0/2", OPAQUE, (BLOCK2, number << 4 | 6))
+            size = 16 << szx
+            assert m.payload == BIG[number * 1024 :][:size], (szx, number)
+            assert m.opt(BLOCK2) == number << 6 - szx << 4 | 8 | szx
+
+
+def test_half_open_transfers_end():
+    # whatever else comes: nothing of a transfer is left after EXCHANGE_LIFETIME
+    link = opaque_client(version="1.1")
+    s = link.server
+    block1(link, "/9/0/2", bytes(600), 2, stop=2)
+    s.request(FETCH, [], [(FORMAT, 112), (BLOCK1, 8)], bytes(16))
+    for turn in range(5):
+        link.run(60)
+        s.post("/9/0/3", b"")
+        s.get("/9/0/2", OPAQUE)
+    assert counts(link.client)["uploads"] == 0
+    assert block1(link, "/9/0/2", bytes(600), 2, num=2)[0] == [0x88]
+
+
+def test_continue_without_end():
+    # 2.31 is an answer to a block that others follow, and to nothing else
+    link = many_instances(ack_timeout=1000)
+    s = link.server
+    s.reply = lambda m: (0x5F, [(BLOCK1, m.opt(BLOCK1) or 8)], b"")
+    link.client.start()
+    link.until("REGISTRATION_FAILURE")
+    assert len([m for m in s.requests if m.payload]) == len(s.requests) < 10
+    link = Link(start=False)
+    link.server.reply = lambda m: (0x5F, (), b"")
+    link.client.start()
+    link.until("REGISTRATION_FAILURE", 5)
+
+
+def test_a_server_that_lost_the_blocks():
+    # 4.08 in mid-transfer (RFC 7959 2.9.2): once more from the first block, and then no more
+    link = many_instances()
+    up = Upload(link)
+    lost = [1]
+
+    def reply(m):
+        if m.path() == "/rd" and lost[0] and (m.opt(BLOCK1) or 0) >> 4 == 1:
+            lost[0] -= 1
+            return 0x88, [(BLOCK1, m.opt(BLOCK1))], b""
+        return up.reply(m)
+
+    link.server.reply = reply
+    link.client.start()
+    link.until("REGISTRATION_COMPLETE", 5)
+    assert [b[0] for b in up.blocks][:3] == [0, 0, 1], up.blocks
+    assert "REGISTRATION_FAILURE" not in link.names()
+    link = many_instances()
+    up = Upload(link)
+    lost = [100]
+    link.server.reply = reply
+    link.client.start()
+    link.until("REGISTRATION_FAILURE", 5)
+    assert len(link.server.requests) < 10
+
+
+def test_a_registration_stays_the_same_in_all_blocks():
+    for when in ("register", "update"):
+        link = many_instances()
+        bodies = []
+
+        def reply(m):
+            if m.path() not in ("/rd", "/rd/7") or m.opt(BLOCK1) is None:
+                return link.server.accept(m)
+            number = m.opt(BLOCK1) >> 4
+            if not number:
+                bodies.append(b"")
+            bodies[-1] += m.payload
+            if number == 0 and len(bodies) == 1 + (when == "update"):
+                link.client.delete("/3303/5")
+                link.client.create("/3303/777")
+            if m.opt(BLOCK1) & 8:
+                return 0x5F, [(BLOCK1, m.opt(BLOCK1))], b""
+            if m.path() == "/rd/7":
+                return 0x44, [(BLOCK1, m.opt(BLOCK1))], b""
+            return 0x41, [(LOCATION, "rd"), (LOCATION, "7"), (BLOCK1, m.opt(BLOCK1))], b""
+
+        link.server.reply = reply
+        link.client.start()
+        link.until("REGISTRATION_COMPLETE")
+        if when == "update":
+            link.client.create("/3303/60")
+        link.run(5)
+        before = set([b"</3303/%d>" % k for k in range(61 if when == "update" else 60)])
+        after = (before - {b"</3303/5>"}) | {b"</3303/777>"}
+        shown = [set([x for x in b.split(b",") if x.startswith(b"</3303/")]) for b in bodies]
+        assert shown[-2:] == [before, after], (when, bodies)
+
+
+def test_bodies_that_are_held_are_bounded():
+    link = opaque_client()
+    s = link.server
+    for k in range(6):
+        link.client.create("/9/%d" % (k + 1))
+        link.client.set("/9/%d/2" % (k + 1), BIG)
+        assert s.get("/9/%d/2" % (k + 1), OPAQUE).opt(BLOCK2) is not None
+        assert counts(link.client)["snapshots"] <= 2
+
+
+def test_a_first_resource_as_a_stream():
+    link = Link()
+    link.client.objects(b"\x00\x09\x01\x01\x10\x10\x10\x00" + b"\0\0\3\5")
+    link.client.create("/9/0")
+    seen = []
+    link.client.on_stream("/9/0/0", lambda offset, data, more: seen.append((offset, bytes(data))))
+    assert link.server.put("/9/0/0", b"small", OPAQUE).code == 0x44
+    assert block1(link, "/9/0/0", b"x" * 20, 0)[0][-1] == 0x44
+    assert seen == [(0, b"small"), (0, b"x" * 16), (16, b"xxxx")]

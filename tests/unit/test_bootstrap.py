@@ -139,6 +139,9 @@ def test_refused_writes():
     for method, path, ct, data, code in (
         (PUT, "/", TLV, b"", (_NOT_ALLOWED,)),
         (PUT, "/999/0", TLV, b"", (_NOT_FOUND,)),
+        (PUT, "/1/65535", TLV, server(5), (_NOT_FOUND,)),
+        (PUT, "/1", TLV, b"\x28\xff\xff\x03\xc1\x00\x05", (_BAD,)),
+        (PUT, "/1", TLV, b"\x23\xff\xff\xc1\x00\x05", (_BAD,)),
         (PUT, "/1/0", TLV, b"\xc4\x00", (_BAD,)),
         (PUT, "/1/0", TLV, tlv(1, "text with no number"), (_BAD,)),
         (PUT, "/1/0", 9999, b"x", (0x8F,)),
@@ -158,6 +161,8 @@ def test_refused_writes():
         (DELETE, "/1/9", None, b"", (_NOT_FOUND,)),
         (DELETE, "/999", None, b"", (_NOT_FOUND,)),
         (DELETE, "/3/0/14", None, b"", (_NOT_ALLOWED,)),
+        (DELETE, "/3/0/0", None, b"", (_NOT_ALLOWED,)),
+        (DELETE, "/0/0/0", None, b"", (_NOT_ALLOWED,)),
     ):
         m = b.request(method, path, [] if ct is None else [(FORMAT, ct)], data)
         assert m.code in code, (method, path, m)
@@ -680,3 +685,19 @@ def test_its_own_account_stays_a_bootstrap_servers():
         assert b.put(path, data, TLV).code == code, (path, data)
         assert code == _CHANGED or state(link) == before
     assert link.client.get("/0/0/1") is True and link.client.get("/0/1/1") is False
+
+
+def test_no_access_control_without_a_reason():
+    try:
+        from lwm2m.model_standard import TABLE
+    except ImportError:
+        raise Skip("object 2 is not here")
+    link, b = factory()
+    link.client.objects(TABLE)
+    link.client.start()
+    link.until("BOOTSTRAP_REG_COMPLETE")
+    accounts(b)
+    assert b.put("/3/0/14", b"+01:00").code == _CHANGED and b.get("/1/0", TLV).code == _CONTENT
+    assert b.post("/bs").code == _CHANGED
+    link.until("REGISTRATION_COMPLETE")
+    assert b"</2" not in link.peer("server").requests[0].payload and ids(link.client, 2) is None

@@ -173,7 +173,7 @@ def test_refused_requests():
 
 
 def test_answer_in_blocks():
-    link, s = client(size=200, szx=2)
+    link, s = client(max_message_size=200, szx=2)
     m = fetch(s, "/")
     body = m.payload
     assert m.opt(BLOCK2) & 15 == 10
@@ -480,7 +480,7 @@ def test_deleted_instance_among_the_paths():
 
 
 def test_root_observed():
-    link, s = client(size=1200, szx=6)
+    link, s = client(max_message_size=1200, szx=6)
     assert s.attributes("/3303", "pmin=0").code == 0x44
     m = fetch(s, "/", opts=[(OBSERVE, 0)])
     assert m.opt(OBSERVE) is not None
@@ -534,7 +534,7 @@ def test_cached_values_are_told_with_their_times():
 
 
 def test_longer_notification_in_blocks():
-    link, s = client(size=200, szx=2)
+    link, s = client(max_message_size=200, szx=2)
     s.attributes("/3303", "pmin=0")
     m = fetch(s, "/", opts=[(OBSERVE, 0)])
     link.client.set(A, 5.0)

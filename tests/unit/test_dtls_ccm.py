@@ -1,7 +1,7 @@
 # AES-128-CCM-8 and the TLS 1.2 PRF against published vectors; additional data of records
 # SPDX-License-Identifier: MIT
 from link import hexlify, struct, unhexlify
-from lwm2m.dtls import record
+from lwm2m.dtls.ccm import Ccm
 from lwm2m.crypto.prf import prf
 
 
@@ -11,12 +11,12 @@ def unhex(s):
 
 def ccm(key, nonce, data, a, opening=False):
     """CCM with any additional data: (what it made of the data, tag)."""
-    c = record.Ccm(key + key + nonce[:4] + nonce[:4], 1, 0, b"")
+    c = Ccm(key + key + nonce[:4] + nonce[:4], 1, 0, b"")
     n = len(a)
-    p = c.p[:16] + n.to_bytes(2, "big") + a
-    c.p = bytearray(p + bytes(-len(p) & 15))
+    p = c.blocks[:16] + n.to_bytes(2, "big") + a
+    c.blocks = bytearray(p + bytes(-len(p) & 15))
     # Sequence number and type are a part of `a`; the second place of the size falls upon the first.
-    c.size = 14
+    c.length_at = 14
     b = bytearray(len(data) + 16)
     struct.pack_into("%ds" % len(data), b, 0, data)
     c.crypt(a[8], a[:8], nonce[4:], memoryview(b), 0, len(data), opening)
@@ -84,22 +84,22 @@ def covered(c, typ, n):
     """The additional data of a record with number 5 and n bytes of content."""
     b = bytearray(n + 40)
     c.seal(typ, unhex("0001000000000005"), memoryview(b), 8, 8 + n)
-    assert c.p[16] == 0
-    return bytes(c.p[18 : 18 + c.p[17]])
+    assert c.blocks[16] == 0
+    return bytes(c.blocks[18 : 18 + c.blocks[17]])
 
 
 def test_additional_data():
-    c = record.Ccm(bytes(40), 0, 0, b"")
+    c = Ccm(bytes(40), 0, 0, b"")
     for typ in (23, 22):
         assert covered(c, typ, 0x123) == unhex("0001000000000005 %02x fefd 0123" % typ)
     # RFC 9146 5.3
-    c = record.Ccm(bytes(40), 0, 0, unhex("aabbcc"))
+    c = Ccm(bytes(40), 0, 0, unhex("aabbcc"))
     want = "ffffffffffffffff 19 03 19 fefd 0001 000000000005 aabbcc 0123"
     assert covered(c, 25, 0x123) == unhex(want)
 
 
 def test_record_limits():
-    c = record.Ccm(bytes(40), 0, 0, b"")
+    c = Ccm(bytes(40), 0, 0, b"")
     number = unhex("0001000000000005")
     for n in range(17):
         assert c.open(23, number, memoryview(bytes(n))) is None

@@ -39,7 +39,8 @@ def test_every_padding_that_is_wrong():
             least = 15 - content(server, n) % 16
             for size in (least, least + 16, least + 32):
                 right = bytes((size,)) * (size + 1)
-                for k in range(size + 1):
+                # the first and the last bytes of it, and some in between
+                for k in set((0, size // 2, max(size - 1, 0), size)):
                     for bit in (1, 128):
                         wrong = bytearray(right)
                         wrong[k] ^= bit
@@ -53,7 +54,7 @@ def test_every_padding_that_is_wrong():
                 if last > least and (last - least) % 16 or last - 1 > total:
                     d = server.sealed(23, b"z" * n, padding=bytes((last,)) * (least + 1))
                     assert c.feed(d, 0) is None, (kind, n, last)
-        exchange(c, c.lower, server)
+        exchange(c, c.socket, server)
 
 
 def test_every_mac_that_is_wrong():
@@ -69,7 +70,7 @@ def test_every_mac_that_is_wrong():
 
         server.sealer.mac = listen
         assert bytes(c.feed(server.sealed(23, data), 0)) == data
-        for bit in range(256):
+        for bit in list(range(0, 256, 9)) + [1, 254, 255]:
             number = server.out[1]
             server.sealed(23, data)  # what it would be
             server.out[1] = number
@@ -96,4 +97,4 @@ def test_nothing_in_a_record():
     for kind in KINDS:
         server, c = session(**kind)
         assert not c.feed(server.sealed(23, b""), 0)
-        exchange(c, c.lower, server)
+        exchange(c, c.socket, server)

@@ -52,12 +52,12 @@ def test_connection_ids():
             server = Server(cid=theirs)
             c, link = opened(server, cid=mine)
             on = theirs is not None and mine is not False
-            assert c.peer == (theirs if on else b"")
-            assert len(c.cid) == (mine if on and mine is not True else 0)
-            assert c.cid == server.peer
+            assert c.peer_cid == (theirs if on else b"")
+            assert len(c.own_cid) == (mine if on and mine is not True else 0)
+            assert c.own_cid == server.peer
             exchange(c, link, server)
             # padding of the inner plaintext
-            if c.cid:
+            if c.own_cid:
                 assert bytes(c.feed(server.sealed(23, b"padded", 9), 0)) == b"padded"
                 assert c.feed(server.sealed(0, b"", 9), 0) is None
 
@@ -66,7 +66,7 @@ def test_record_without_connection_id():
     server = Server(cid=b"abc")
     c, link = opened(server, cid=4)
     good = server.sealed(23, b"data")
-    cid = c.cid
+    cid = c.own_cid
     server.use(b"")
     assert c.feed(server.sealed(23, b"data"), 0) is None
     server.use(b"1234")

@@ -25,7 +25,7 @@ def test_replay_window():
         far = server.sealed(23, b"far")
         assert bytes(c.feed(far, 0)) == b"far"
         assert c.feed(far, 0) is None
-        assert c.seen == 1
+        assert c.window == 1
 
 
 def test_forged_number_does_not_move_the_window():
@@ -67,12 +67,12 @@ def test_alerts():
     assert (c.state, c.error) == (0, 0)
     talk(c, link, server)
     assert server.alert == (1, 0)
-    assert c.sid
+    assert c.session_id
     server = Server()
     c, link = opened(server)
     c.feed(server.sealed(21, b"\2\x14"), 0)
     assert (c.state, c.error) == (3, 20)
-    assert not c.sid
+    assert not c.session_id
     assert c.feed(server.sealed(23, b"late"), 0) is None
 
 
@@ -165,7 +165,7 @@ def test_dump_and_restore():
             b = c.dump()
             for _ in range(3):
                 # A sleep: another object, another port, no handshake.
-                top = c.seq
+                top = c.next_number
                 link = Wire()
                 c = Connection(
                     link,
@@ -178,7 +178,7 @@ def test_dump_and_restore():
                     save=store.append,
                 )
                 assert c.state == 2
-                assert c.seq >= top
+                assert c.next_number >= top
                 n = len(store)
                 exchange(c, link, server)
                 assert len(store) > n
@@ -203,7 +203,7 @@ def test_no_number_twice():
             (d,) = link.take()
             assert d[3:11] > last
             last = d[3:11]
-        if random.below(3) == 0 and c.seq:
+        if random.below(3) == 0 and c.next_number:
             save(c.dump())
         if store[0]:
             link = Wire()
@@ -217,12 +217,12 @@ def test_what_a_dump_may_not_open():
     # Without a hook to save there is no promise about the numbers: only the session.
     b = c.dump()
     c, link = client(session=b)
-    assert c.state == 0 and c.sid
+    assert c.state == 0 and c.session_id
     store = []
     c, link = opened(server, seed=2, save=store.append)
     b = c.dump()
     c, link = client(session=b)
-    assert c.state == 0 and c.sid
+    assert c.state == 0 and c.session_id
     # A server without Connection ID takes the address for the session.
     server = Server()
     c, link = opened(server, save=store.append)
@@ -231,7 +231,7 @@ def test_what_a_dump_may_not_open():
         send(c, b"x")
     assert len(store) == n + 1
     c, link = client(session=c.dump(), save=store.append)
-    assert c.state == 0 and c.sid
+    assert c.state == 0 and c.session_id
     # Nothing to keep
     c, link = client()
     assert not c.restore(c.dump())
@@ -261,7 +261,7 @@ def test_broken_dump():
     # The account's suites changed.
     c, link = client(save=forget, suites=(0xC0A4,))
     assert not c.restore(b)
-    assert (c.state, c.sid) == (0, b"")
+    assert (c.state, c.session_id) == (0, b"")
 
 
 def test_send_where_closed():

@@ -119,3 +119,20 @@ def test_bounded_reassembly():
         c.feed(server.plain(22, b"\2\xff\xff\xff\0\0\0\0\0\0\0\1x"), 0)
     assert early_messages(c) <= 4
     assert c.state == 1
+
+
+def test_another_message_in_place_of_finished():
+    # NewSessionTicket, and a second ServerHelloDone, both in the clear and with the right number
+    for typ in (4, 14, 0, 12):
+
+        def change(records):
+            if records[0][0] == 20:
+                return [server.plain(22, message(typ, server.number - 1, b""))]
+            return records
+
+        server = Server(mangle=change)
+        c, link = client()
+        c.connect(0)
+        talk(c, link, server)
+        # a HelloRequest is nothing
+        assert (c.state, c.error) == ((3, 10) if typ else (1, 0)), typ

@@ -506,10 +506,10 @@ def test_requests_that_cannot_be_written():
         raise CoapError(0x84)
 
     def refuses_then(w):
-        # the first block alone
+        # the first block alone: it is too long to be held still
         if w.window_start:
             raise CoapError(0x84)
-        w.put(b"x" * 2000)
+        w.put(b"x" * 9000)
 
     link = Link()
     s = link.server
@@ -621,3 +621,91 @@ def test_how_long_a_duplicate_is_known():
             link.server.raw(d)
             link.run(1)
             assert len(calls) == times, (typ, seconds)
+
+
+def executing(count, link):
+    """So many executions of /3/0/4 at once: their datagrams, and what was heard of each."""
+    s = link.server
+    first = s.mid
+    datagrams = [
+        build(CON, POST, first + k + 1 & 0xFFFF, uint(k + 1), segments("/3/0/4"), b"%d" % (k % 10))
+        for k in range(count)
+    ]
+    s.mid = first + count & 0xFFFF
+    since = len(s.heard)
+    for d in datagrams:
+        s.raw(d)
+    link.run(1)
+    return datagrams, s.heard[since:]
+
+
+def test_many_changes_are_remembered():
+    # at least 64 of EXCHANGE_LIFETIME, whatever their rate (RFC 7252 4.5)
+    link = Link()
+    calls = counting(link)
+    s = link.server
+    for turn in range(3):
+        link.run(300)
+        calls.clear()
+        datagrams, answers = executing(64, link)
+        assert len(calls) == 64 and len(answers) == 64
+        for pause in (0, 100, 130):
+            link.run(pause)
+            since = len(s.heard)
+            for d in datagrams:
+                s.raw(d)
+            link.run(1)
+            assert [m.raw for m in s.heard[since:]] == [m.raw for m in answers], (turn, pause)
+        assert len(calls) == 64
+    # the memory for them is bounded
+    for turn in range(4):
+        executing(64, link)
+        assert counts(link.client)["duplicates"] <= 64
+
+
+def test_duplicates_over_a_new_registration():
+    for again in (reconnect, lambda client: (client.stop(), client.start())):
+        link = Link()
+        calls = counting(link)
+        datagrams, answers = executing(3, link)
+        link.past = len(link.events)
+        again(link.client)
+        link.until("REGISTRATION_COMPLETE")
+        since = len(link.server.heard)
+        for d in datagrams:
+            link.server.raw(d)
+        link.run(1)
+        assert len(calls) == 3 and [m.code for m in link.server.heard[since:]] == [0x44] * 3
+
+
+def test_duplicates_of_a_create():
+    # the answer says again where the instance is, and there is one
+    link = Link()
+    s = link.server
+    link.client.objects(__import__("lwm2m.model.tables.ipso", None, None, ("TABLE",)).TABLE)
+    link.client.on_create("/3303", lambda path, v: None)
+    d = [build(CON, POST, 0x500 + k, b"c%d" % k, segments("/3303")) for k in range(3)]
+    for k in range(3):
+        since = len(s.heard)
+        for turn in range(3):
+            s.raw(d[k])
+            link.run(1)
+        out = [m for m in s.heard[since:] if m.typ == ACK]
+        assert [m.path(LOCATION) for m in out] == ["/3303/%d" % k] * 3, out
+        assert len(set([m.raw for m in out])) == 1
+    assert ids(link.client, 3303) == [0, 1, 2]
+
+
+def test_a_delayed_read_that_comes_twice():
+    # it waits for its answer once
+    link = Link()
+    s = link.server
+    link.client.on_read("/3/0/0", lambda path, v: LATER)
+    d = build(CON, GET, 0x77, b"later", segments("/3/0/0") + [(ACCEPT, 0)])
+    for turn in range(3):
+        s.raw(d)
+        link.run(1)
+    assert [(m.typ, m.code, m.mid) for m in s.heard[-3:]] == [(ACK, 0, 0x77)] * 3
+    link.client.answer("/3/0/0", "x")
+    link.run(5)
+    assert [m.payload for m in s.heard if m.token == b"later"] == [b"x"]

@@ -4,19 +4,20 @@ from codec import encode, tree
 from link import *
 from lwm2m.coap.message import Writer
 from lwm2m.client import Client
+from lwm2m.session.registration import put_registration
 from lwm2m.model.tables.ipso import TABLE as IPSO
 from lwm2m.model.tables.standard import TABLE as STANDARD
 
 
 def registration(t, root="", window=2000):
-    c = Client("ep", root=root)
+    c = Client("ep", alternate_path=root)
     c.tree = t
     out = b""
     while True:
         w = Writer(window + 20)
         w.begin(0, 2, 0, b"")
         w.begin_payload(len(out), window)
-        c.put_registration(w)
+        put_registration(c, w)
         more = w.end_payload()
         out += bytes(w.buffer[5 : w.position])
         if not more:
@@ -163,7 +164,7 @@ def two_servers():
 
 
 def test_alternate_path():
-    link = Link(root="lwm2m")
+    link = Link(alternate_path="lwm2m")
     s = link.server
     assert s.requests[0].payload == b'</lwm2m>;rt="oma.lwm2m",</lwm2m/1/0>,</lwm2m/3/0>'
     assert s.get("/lwm2m/3/0/0", 0).payload == b"MicroPython"

@@ -529,6 +529,16 @@ def test_errors_are_cleared():
     assert x.server.notes(m.token)[-1].payload == b"\x41\x00\x00" or len(x.server.notes(m.token))
 
 
+def test_statistics_of_nothing():
+    x = link(connstat)
+    for r in range(2, 6):
+        assert text(x, "/7/0/%d" % r) == "0"
+    assert x.client.get("/7/0/6") is None or x.server.get("/7/0/6").code == 0x85
+    # between Start and the first message, too
+    x.client.exec("/7/0/6")
+    assert x.client.get("/7/0/5") == 0
+
+
 def test_object_of_ones_own():
     # what docs/api.md offers: hooks by the tree's method, behind those of the application
     link = Link(start=False)
@@ -585,3 +595,35 @@ def test_memory_is_counted_once_a_second():
         assert link.server.get("/3/0/10", TEXT).payload == b"%d" % ((before + 2) << 10)
     finally:
         device.gc = real
+
+
+def test_connectivity_of_a_wlan():
+    import sys
+
+    class Wlan:
+        def __init__(self, number):
+            assert number == 0
+
+        def status(self, what):
+            assert what == "rssi"
+            return -61
+
+        def ifconfig(self):
+            return "10.0.0.7", "255.255.255.0", "10.0.0.1", "8.8.8.8"
+
+    class Network:
+        WLAN = Wlan
+
+    there = sys.modules.pop("network", None)
+    sys.modules["network"] = Network
+    try:
+        x = link(connmon)
+        assert x.client.get("/4/0/0") == 21 and x.client.get("/4/0/1") == {0: 21}
+        assert text(x, "/4/0/2") == "-61"
+        assert x.client.get("/4/0/4") == {0: "10.0.0.7"}
+        assert x.client.get("/4/0/5") == {0: "10.0.0.1"}
+        assert b"10.0.0.7" in x.server.get("/4/0", TLV).payload
+    finally:
+        del sys.modules["network"]
+        if there:
+            sys.modules["network"] = there

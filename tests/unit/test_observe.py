@@ -762,6 +762,19 @@ def test_edges():
             link.run(2)
         assert [x.payload == b"1" for x in s.notes(m.token)] == told, edge
         assert b";edge=" + edge.encode() in s.get(B, LINK).payload
+    # an edge between two evaluations is none
+    link, s = switch(version="1.2")
+    s.attributes(B, "pmin=0", "edge=1", "epmin=10")
+    m = s.observe(B, 0)
+    link.run(11)
+    link.client.set(B, True)
+    link.run(1)
+    assert len(s.notes(m.token)) == 1
+    for v in (False, True):
+        link.client.set(B, v)
+        link.run(2)
+    link.run(20)
+    assert len(s.notes(m.token)) == 1
     # without it both are told
     link, s = switch(version="1.2")
     s.attributes(B, "pmin=0")

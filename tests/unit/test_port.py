@@ -53,6 +53,10 @@ def talk(host, where):
         assert generic.ready(500)
         assert [c.recv(), c.recv(), c.recv(), c.recv()] == [b"one", b"", b"x" * 1400, None]
         assert not generic.ready(1)
+        # one that is too long is not taken for its beginning
+        for d in (b"a" * 1536, b"b" * 1537, b"c" * 20000, b"after"):
+            s.sendto(d, peer)
+        assert [c.recv(), c.recv(), c.recv(), c.recv()] == [b"a" * 1536, b"", b"", b"after"]
     finally:
         c.close()
         s.close()

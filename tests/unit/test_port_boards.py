@@ -177,14 +177,19 @@ class Modem:
             "misc": Module(Power=power),
             "net": Module(getSignal=lambda: self.signal),
             "dataCall": Module(
-                getInfo=lambda profile, family: self.active,
-                getPDPContext=lambda profile: self.context,
+                getInfo=lambda profile, family: self.active if (profile, family) == (1, 0) else -1,
+                getPDPContext=lambda profile: self.context if profile == 1 else (0, "another"),
             ),
         }
 
 
 def quecpython(modem):
-    return imported("quecpython", modem.modules(), ("generic",))
+    try:
+        return imported("quecpython", modem.modules(), ("generic",))
+    except ImportError as e:
+        if "quecpython" not in str(e):
+            raise
+        raise Skip("no port for QuecPython in this image")
 
 
 def test_quecpython():
@@ -291,10 +296,11 @@ def test_sockets_of_a_modem():
                 (b"one", ("10.0.0.1", 5683, 0)),
                 (b"another host", ("10.0.0.2", 5683, 0)),
                 (b"another port", ("10.0.0.1", 5684, 0)),
+                (b"long" * 500, ("10.0.0.1", 5683)),
                 (b"two", ("10.0.0.1", 5683)),
                 (b"last of all", ("10.0.0.9", 5683)),
             )
-            assert [c.recv(), c.recv(), c.recv()] == [b"one", b"two", None]
+            assert [c.recv(), c.recv(), c.recv()] == [b"one", b"", b"two"] and c.recv() is None
             c.send(bytearray(b"..bye.."), 2, 5)
             assert c.s.sent == [(b"bye", ("10.0.0.1", 5683, 1))]
         finally:

@@ -45,6 +45,18 @@ def test_life():
     assert lw.stat() == 2 and len(out) == 3
 
 
+def test_the_first_ssid():
+    lw, link, out = ready()
+    lw.config(lw.Security, [1])
+    assert lw.config(lw.Security, [1, 1, U, 0, 3]) == 0
+    lw.register()
+    link.until("REGISTRATION_COMPLETE")
+    n = len(link.server.requests)
+    assert lw.update(1) == 0 and lw.update(0) == -1 and lw.update(True) in (0, -1)
+    link.run(1)
+    assert len(link.server.requests) == n + 1
+
+
 def test_defaults():
     lw, link, out = ready()
     assert lw.register() == 0
@@ -52,7 +64,15 @@ def test_defaults():
     assert (
         "lt=86400" in link.server.requests[0].query() and "b=U" in link.server.requests[0].query()
     )
-    for r, v in ((0, 1000), (1, 86400), (2, 86400), (3, 86400), (5, 86400), (7, "U")):
+    for r, v in (
+        (0, 1000),
+        (1, 86400),
+        (2, 86400),
+        (3, 86400),
+        (5, 86400),
+        (6, True),
+        (7, "U"),
+    ):
         assert lw.client.get("/1/1/%d" % r) == v
     # what was configured goes into the server object
     lw, link, out = ready()

@@ -6,7 +6,7 @@ from lwm2m import LATER
 
 def asleep(**options):
     """A client in RX off, 10 s after its registration, and when that was."""
-    link = Link(binding="UQ", awake=10, **options)
+    link = Link(binding="UQ", awake_time=10, **options)
     at = link.ms
     link.until("QUEUE_MODE_RX_OFF", 30)
     assert link.ms - at == 10000, link.ms - at
@@ -41,7 +41,7 @@ def test_window():
 
 
 def test_requests_keep_it_open():
-    link = Link(binding="UQ", awake=10)
+    link = Link(binding="UQ", awake_time=10)
     s = link.server
     for k in range(5):
         link.run(8)
@@ -72,7 +72,7 @@ def test_the_lifetime_wakes_it():
 
 
 def test_a_notification_goes_after_an_update():
-    link = Link(binding="UQ", awake=10)
+    link = Link(binding="UQ", awake_time=10)
     s = link.server
     token = s.observe("/3/0/14", 0).token
     link.until("QUEUE_MODE_RX_OFF", 30)
@@ -96,7 +96,7 @@ def test_a_notification_goes_after_an_update():
 
 
 def test_pmax_wakes_it():
-    link = Link(binding="UQ", awake=10)
+    link = Link(binding="UQ", awake_time=10)
     s = link.server
     s.attributes("/3/0/14", "pmax=60")
     token = s.observe("/3/0/14", 0).token
@@ -106,7 +106,7 @@ def test_pmax_wakes_it():
 
 
 def test_the_update_fails():
-    link = Link(binding="UQ", awake=10)
+    link = Link(binding="UQ", awake_time=10)
     s = link.server
     s.observe("/3/0/14", 0)
     link.until("QUEUE_MODE_RX_OFF", 30)
@@ -128,7 +128,7 @@ def test_stop_in_rx_off():
 
 
 def test_the_window_waits_for_what_is_under_way():
-    link = Link(binding="UQ", awake=5)
+    link = Link(binding="UQ", awake_time=5)
     s = link.server
     s.reply = lambda m: None
     link.client.update()
@@ -140,7 +140,7 @@ def test_the_window_waits_for_what_is_under_way():
 
 
 def test_the_server_switches_it_on():
-    link = Link(awake=10)
+    link = Link(awake_time=10)
     link.run(60)
     assert link.server.put("/1/0/7", b"UQ").code == 0x44
     link.until("QUEUE_MODE_RX_OFF", 30)
@@ -149,14 +149,14 @@ def test_the_server_switches_it_on():
 
 
 def test_later_versions():
-    link = Link(version="1.1", binding="UQ", awake=10)
+    link = Link(version="1.1", binding="UQ", awake_time=10)
     q = link.server.requests[0].query()
     assert "Q" in q and "b=UQ" not in q
     link.until("QUEUE_MODE_RX_OFF", 30)
 
 
 def test_poll_tells_that_something_waits():
-    link = Link(binding="UQ", awake=10, version="1.1")
+    link = Link(binding="UQ", awake_time=10, version="1.1")
     s = link.server
     s.observe("/3/0/14", 0)
     for change in (
@@ -173,7 +173,7 @@ def test_poll_tells_that_something_waits():
 
 
 def test_a_delayed_answer_goes_after_an_update():
-    link = Link(binding="UQ", awake=10)
+    link = Link(binding="UQ", awake_time=10)
     s = link.server
     link.client.on_read("/3/0/15", lambda path, v: LATER)
     t = s.ask(GET, "/3/0/15", [(ACCEPT, 0)])

@@ -740,3 +740,39 @@ def test_every_format():
     for ct in (1, 41, 50, 111, 1540, 1545, 10000, 10042, 10110, 11540, 11545, 65535):
         assert s.get("/1000/0/1", ct).code == _ACCEPT, ct
         assert s.put("/1000/0/1", b"x", ct).code == _FORMAT, ct
+
+
+def test_what_a_function_returns():
+    # a refusal is a code from 4.00 on; smaller numbers, and True, are none
+    link, s = client()
+    for result, code in (
+        (0x80, 0x80),
+        (0x81, 0x81),
+        (0xA5, 0xA5),
+        (0x7F, _CHANGED),
+        (0x44, _CHANGED),
+        (0, _CHANGED),
+        (1, _CHANGED),
+        (True, _CHANGED),
+        ("text", _CHANGED),
+    ):
+        link.client.on_exec("/1000/0/40", lambda path, args: result)
+        assert s.post("/1000/0/40").code == code, result
+
+
+def test_nothing_is_written():
+    # an empty body without a format writes an empty text, and a first multiple resource loses its instances
+    link, s = client()
+    c = link.client
+    c.objects(table(1007, [(0, 11, INTEGER), (1, 3, STRING)]))
+    c.objects(table(1008, [(0, 3, STRING)]))
+    for path in ("/1007/0", "/1008/0"):
+        c.create(path)
+    c.set("/1007/0/0", {0: 1, 4: 2})
+    c.set("/1007/0/1", "text")
+    c.set("/1008/0/0", "text")
+    for path in ("/1007/0/1", "/1008/0/0"):
+        assert s.request(PUT, path).code == _CHANGED and c.get(path) == "", path
+    assert s.put("/1007/0/0", b"", TLV).code == _CHANGED and c.get("/1007/0/0") == {}
+    # neither a write nor attributes
+    assert s.request(PUT, "/1007/0").code == _BAD

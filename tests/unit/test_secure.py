@@ -352,7 +352,8 @@ def test_modes_that_are_not_supported():
     x.client.start()
     x.run(1)
     assert x.names() == ["CONNECT_FAILURE", "REGISTRATION_FAILURE"]
-    assert not x.server.heard and printed() == [ValueError]
+    # without the platform's tls there is nobody else to ask
+    assert not x.server.heard and printed() in ([ValueError], [ImportError])
 
 
 def test_an_image_that_keeps_no_registrations():
@@ -374,3 +375,45 @@ def test_an_image_that_keeps_no_registrations():
         del sys.modules[name]
         if there:
             sys.modules[name] = there
+
+
+def test_a_bootstrap_account_with_the_number_of_a_server():
+    # what is kept of server 1 is not what a bootstrap server with the same number goes on with
+    kept()
+    x = SecureLink(IDENTIFIED, files={})
+    for _ in range(2):
+        b = boot(x, "boot")
+        x.client.set("/0/1/10", 1)
+        n = len(b.requests)
+        x.client.start(bootstrap=True)
+        x.run(3)
+        assert paths(b, n) == ["/bs"] and "REG_UPDATE" not in x.names()
+        assert "reg1" in x.files and "dtls1" in x.files
+        x.client.pause()
+        x = SecureLink(before=x, asleep=10, start=False)
+
+
+def test_what_was_received_before_a_sleep_is_not_done_again():
+    # pause() keeps the window of what was received: a recorded Execute is of no use afterwards
+    kept()
+    x = SecureLink(IDENTIFIED, files={})
+    calls = []
+    x.client.on_exec("/3/0/4", lambda path, args: calls.append(args))
+    old = x.server.dtls.sealed(23, build(CON, POST, 0x4242, b"token", segments("/3/0/4"), b"1"))
+    x.carry(x.server, old, True)
+    x.run(1)
+    assert calls == [b"1"]
+    x.client.pause()
+    for _ in range(2):
+        y = SecureLink(before=x, asleep=300, start=False)
+        y.client.on_exec("/3/0/4", lambda path, args: calls.append(args))
+        y.client.start()
+        y.run(2)
+        assert y.names() == RESUMED
+        y.carry(y.server, old, True)
+        y.run(1)
+        assert calls == [b"1"]
+        # what is new is
+        assert y.server.post("/3/0/4", b"2").code == 0x44 and calls.pop() == b"2"
+        y.client.pause()
+        x = y

@@ -191,6 +191,7 @@ def test_long_one_goes_in_blocks_and_stays_the_same():
         b = m.opt(BLOCK1)
         got.extend(m.payload)
         link.client.set(A, 99.0)
+        link.client.set("/3/0/14", "+09:00")
         return (0x5F if b & 8 else 0x44), [(BLOCK1, b)], b""
 
     s.reply = reply
@@ -256,7 +257,7 @@ def test_version_and_formats_of_the_registration():
     link = Link(version="1.0")
     m = link.server.requests[0]
     assert "lwm2m=1.0" in m.query() and b"ct=" not in m.payload and b"</>" not in m.payload
-    link = Link(version=None, root="lwm2m")
+    link = Link(version=None, alternate_path="lwm2m")
     assert b'</lwm2m>;rt="oma.lwm2m";ct="' in link.server.requests[0].payload
 
 

@@ -161,7 +161,7 @@ def test_entries_of_an_instance():
 
 
 def test_blocks_show_what_the_first_one_did():
-    x = link(None, size=160, szx=2)
+    x = link(None, max_message_size=160, szx=2)
     x.client.cache(PATH, 40)
     for n in range(30):
         x.client.set(PATH, n / 4)
@@ -183,7 +183,7 @@ def test_blocks_show_what_the_first_one_did():
 
 
 def test_blockwise_notification():
-    x = link(None, size=160, szx=2)
+    x = link(None, max_message_size=160, szx=2)
     x.client.cache(PATH, 40)
     s = x.server
     x.client.set(PATH, -1.0)

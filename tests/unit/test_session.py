@@ -31,9 +31,9 @@ def test_registration():
 
 
 def test_parameters():
-    link = Link(binding="UQ", sms="+491234", lifetime=60, name="n\xe4me & co")
+    link = Link(binding="UQ", lifetime=60, name="n\xe4me & co")
     assert link.server.requests[0].query() == sorted(
-        ["b=UQ", "ep=n\xe4me & co", "lt=60", "lwm2m=1.0", "sms=+491234"]
+        ["b=UQ", "ep=n\xe4me & co", "lt=60", "lwm2m=1.0"]
     )
     link = Link(name="x" * 200)
     assert "ep=" + "x" * 200 in link.server.requests[0].query()
@@ -705,6 +705,7 @@ def test_a_secure_address_without_security():
 def test_a_uri_without_scheme():
     for uri, port in (
         ("server", 5683),
+        ("server:", 5683),
         ("server:1234", 1234),
         ("coap://server", 5683),
         ("coap://server:5684/", 5684),
@@ -714,7 +715,6 @@ def test_a_uri_without_scheme():
         assert link.server.port == port and len(registers(link.server)) == 1, uri
     for uri in (
         "",
-        "server:",
         "server:0",
         "server:65536",
         "server:-1",
@@ -744,6 +744,21 @@ def test_nothing_is_pending_after_a_de_registration():
     link.client.set("/3/0/14", "+02:00")
     link.run(300)
     assert [m.code for m in s.heard[n:]] == [DELETE]
+    # nor while nobody answers the DELETE
+    link = Link()
+    s = link.server
+    t = s.observe("/3/0/14", 0).token
+    s.attributes("/3/0/14", "pmin=0")
+    s.acks = False
+    link.client.set("/3/0/14", "+01:00")
+    link.run(0.5)
+    assert len(s.notes(t)) == 1
+    s.reply = lambda m: None
+    n = len(s.heard)
+    link.client.stop()
+    link.run(300)
+    assert [m.code for m in s.heard[n:]] == [DELETE] * 5
+    assert link.names()[-1] == "DEREGISTER_FAILURE"
     # an update is under way
     link = Link()
     s = link.server
@@ -763,3 +778,12 @@ def test_nothing_is_pending_after_a_de_registration():
     link.client.stop()
     link.run(1)
     assert s.heard[-1].path() == "/rd/8"
+
+
+def test_an_account_without_settings():
+    link = Link(start=False)
+    for r in (1, 7):
+        link.client.set("/1/0/%d" % r, None)
+    link.client.start()
+    link.until("REGISTRATION_COMPLETE")
+    assert link.server.requests[0].query() == ["b=U", "ep=dev", "lt=86400", "lwm2m=1.0"]

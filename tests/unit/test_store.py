@@ -208,3 +208,31 @@ def test_an_absurd_number_of_values():
         found(x)
         again(x)
         assert x.client.stat() == 2 and dropped(x.client) == 99 - 64
+
+
+def test_a_first_resource_alone():
+    x = link(None)
+    x.client.objects(b"\x03\xe9\x01\x02\x10\x10\x10\x00" + b"\0\0\3\2" + b"\0\1\3\2")
+    x.client.create("/1001/0")
+    for r in (0, 1):
+        x.client.set("/1001/0/%d" % r, 5)
+    x.server.observe("/1001/0/0", SENML_JSON)
+    lost(x)
+    for v in (6, 7):
+        for r in (0, 1):
+            x.client.set("/1001/0/%d" % r, v)
+    assert counts(x.client)["rings"] == 1
+    found(x)
+    m, notes = again(x, "/1001/0/0")
+    assert [v for t, v in pairs(notes[0].payload)] == [6, 7]
+
+
+def test_histories_are_bounded():
+    x = link(None)
+    for k in range(1, 12):
+        x.client.create("/3303/%d" % k)
+        x.client.set("/3303/%d/5700" % k, 1.0)
+        x.server.observe("/3303/%d/5700" % k, SENML_JSON)
+    lost(x)
+    assert counts(x.client)["rings"] == 8
+    found(x)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -54,6 +55,11 @@ class Board:
     # Environment variables and files below MPY_DIR that must be there: they belong to an SDK.
     environment: dict[str, str] = field(default_factory=dict)
     tree: dict[str, str] = field(default_factory=dict)
+    # Macros of MicroPython's configuration (unix port): the tool writes a variant of the port for them.
+    config: dict[str, str] = field(default_factory=dict)
+    # Modules that are to be known by `u` and their name alone, and what others are to lack: {file: [name, ...]}.
+    u_names: list[str] = field(default_factory=list)
+    absent: dict[str, list[str]] = field(default_factory=dict)
     # C code that must compile and link, where a program's presence says too little.
     probe: list[str] = field(default_factory=list)
 
@@ -266,17 +272,24 @@ def build(
     manifest = out / "manifest.py"
     if profile != "none" and "dtls" in features(profile, **single):
         single = dict.fromkeys(board.crypto, True) | single
-    asked = {**single, "port": port or board.client, **({"debug": True} if debug else {})}
+    asked = {**single, "port": port or board.client, "packed": str(out / "packed")}
+    asked |= {"debug": True} if debug else {}
     _manifest(manifest, board, profile, asked)
     # One folder of object files a board: only the frozen part differs from profile to profile.
     kept = cache() / "obj" / f"{name}-{_short(tree)}"
     kept.mkdir(parents=True, exist_ok=True)
     variables = dict(board.make)
+    if board.config:
+        variables["VARIANT_DIR"] = str(_variant(kept / "variant", board))
+    if board.u_names or board.absent:
+        # The patched tree has no compiler of its own.
+        variables["MICROPY_MPYCROSS"] = str(tree / "mpy-cross/build/mpy-cross")
+        variables["MICROPY_MPYCROSS_DEPENDENCY"] = ""
     if board.port == "qemu":
         heap = heap or 143360
         variables["MICROPY_HEAP_SIZE"] = str(heap)
     jobs = f"-j{os.cpu_count() or 1}"
-    command = ["make", jobs, "-C", str(tree / "ports" / board.port)]
+    command = ["make", jobs, "-C", str(_patched(tree, name) / "ports" / board.port)]
     command += [f"{key}={value}" for key, value in variables.items()]
     command += [f"BUILD={kept}", f"FROZEN_MANIFEST={manifest}"]
     with _locked(f"build-{name}"):
@@ -291,6 +304,82 @@ def build(
         image = out / board.output
         shutil.copy2(kept / board.output, image)
     return image
+
+
+def _variant(folder: Path, board: Board) -> Path:
+    """A variant of the unix port with the board's configuration; its folder."""
+    folder.mkdir(exist_ok=True)
+    lines = [
+        "// Made by tools/build/firmware.py",
+        "#define MICROPY_CONFIG_ROM_LEVEL (MICROPY_CONFIG_ROM_LEVEL_EXTRA_FEATURES)",
+        *(f"#define {macro} {value}" for macro, value in board.config.items()),
+        '#include "variants/mpconfigvariant_common.h"',
+    ]
+    # make looks at times: what has not changed is not written.
+    for path, text in (
+        (folder / "mpconfigvariant.h", "\n".join(lines) + "\n"),
+        (folder / "mpconfigvariant.mk", ""),
+    ):
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+    return folder
+
+
+# The folders of MicroPython's tree that a patch may reach; all others are links.
+_PATCHED = ("py", "extmod", "ports")
+_REGISTER = re.compile(r"MP_REGISTER_(?:EXTENSIBLE_)?MODULE\(MP_QSTR_(\w+),")
+
+
+def _patched(tree: Path, name: str) -> Path:
+    """The source tree with the board's patches, a copy in the cache; the tree itself where there are none."""
+    board = BOARDS[name]
+    if not board.u_names and not board.absent:
+        return tree
+    asked = repr((board.port, board.u_names, board.absent))
+    digest = hashlib.sha256(asked.encode()).hexdigest()[:12]
+    target = cache() / f"{_short(tree)}-{name}-{digest}"
+    with _locked("source"):
+        if not target.exists():
+            with tempfile.TemporaryDirectory(dir=cache()) as made:
+                work = Path(made) / "mp"
+                _copy(tree, work, board.port)
+                _patch(work, board)
+                work.rename(target)
+    return target
+
+
+def _copy(tree: Path, work: Path, port: str) -> None:
+    work.mkdir()
+    for entry in tree.iterdir():
+        if entry.name not in _PATCHED:
+            (work / entry.name).symlink_to(entry)
+        elif entry.name == "ports":
+            ignored = shutil.ignore_patterns("build*")
+            shutil.copytree(entry / port, work / "ports" / port, ignore=ignored, symlinks=True)
+        else:
+            shutil.copytree(entry, work / entry.name, symlinks=True)
+
+
+def _patch(work: Path, board: Board) -> None:
+    found = set()
+
+    def register(match: re.Match[str]) -> str:
+        if match[1] not in board.u_names:
+            return match[0]
+        found.add(match[1])
+        return f"MP_REGISTER_MODULE(MP_QSTR_u{match[1]},"
+
+    for path in work.rglob("*.c"):
+        text = path.read_text(errors="surrogateescape")
+        new = _REGISTER.sub(register, text)
+        for entry in board.absent.get(str(path.relative_to(work)), ()):
+            new, count = re.subn(rf"^.*MP_ROM_QSTR\(MP_QSTR_{entry}\).*\n", "", new, flags=re.M)
+            if not count:
+                raise BuildError(f"{path}: has no {entry} to leave out")
+        if new != text:
+            path.write_text(new, errors="surrogateescape")
+    if missing := set(board.u_names) - found:
+        raise BuildError(f"no modules {', '.join(sorted(missing))} in {work}")
 
 
 def _short(tree: Path) -> str:

@@ -18,6 +18,11 @@ PROFILES: dict[str, tuple[str, ...]] = _manifest["PROFILES"]
 PORTS: dict[str, tuple[str, ...]] = _manifest["PORTS"]
 
 
+def loaded() -> list[str]:
+    """What the packer may join, the file that the client begins with first."""
+    return list(dict.fromkeys(_manifest["LOADED"]))
+
+
 def settings() -> dict:
     """The table [tool.lwm2m] of pyproject.toml."""
     with open(ROOT / "pyproject.toml", "rb") as file:

@@ -57,13 +57,12 @@ class Client:
     ssid: int
     identity: str | bytes
     key: str | bytes
-    root: Any
-    sms: str | None
-    size: int
+    alternate_path: str
+    max_message_size: int
     min_lifetime: int
     update_early: int
     update_period: int
-    awake: int
+    awake_time: int
     bootstrap_timeout: int
     max_instances: int
     default_format: int
@@ -75,6 +74,8 @@ class Client:
     load: Callable[[str], bytes | None] | None
     save: Callable[[str, bytes], object] | None
     access: Access | None
+    taps: list[Callable[[Any], object]]
+    pollers: list[Callable[[int], int]]
     endpoint: str | None
     suspended: bool
 
@@ -90,13 +91,12 @@ class Client:
         ssid: int = 1,
         identity: str | bytes = "",
         key: str | bytes = "",
-        root: str = ...,
-        sms: str | None = None,
-        size: int = 576,
+        alternate_path: str = "",
+        max_message_size: int = 576,
         min_lifetime: int = 1,
         update_early: int = 30,
         update_period: int = 0,
-        awake: int = 93,
+        awake_time: int = 93,
         bootstrap_timeout: int = 247,
         max_instances: int = 32,
         default_format: int = 11542,
@@ -114,7 +114,7 @@ class Client:
         szx: int = 5,
     ) -> None: ...
     def __enter__(self) -> Any: ...
-    def __exit__(self, a: Any, b: Any, c: Any) -> None: ...
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None: ...
     def set(self, path: str, value: Values) -> None: ...
     def get(self, path: str) -> Any: ...
     def exec(self, path: str, args: bytes = b"") -> None: ...
@@ -138,6 +138,7 @@ class Client:
     ) -> int: ...
     def lock(self) -> Client: ...
     def observations(self) -> list[tuple[str, int, int, int]]: ...
+    def on_server_write(self, fn: Callable[[int, int, int, Any], object]) -> None: ...
     def event(self, fn: Callable[[Event, int], object]) -> None: ...
     def start(self, endpoint: str | None = None, bootstrap: bool = False) -> None: ...
     def stop(self, force: bool = False) -> Literal[False] | None: ...

@@ -1,7 +1,53 @@
 # CoAP messages: written into one buffer, read where they lie (RFC 7252 3, 5)
 # SPDX-License-Identifier: MIT
 from ..port import struct
-from .numbers import CoapError
+from .numbers import (
+    ACCEPT,
+    BAD_OPTION,
+    BLOCK1,
+    BLOCK2,
+    CONTENT_FORMAT,
+    FIRST_RESPONSE,
+    LAST_METHOD,
+    LOCATION_PATH,
+    MALFORMED,
+    NOT_COAP,
+    OBSERVE,
+    PROXY_SCHEME,
+    PROXY_URI,
+    PROXYING_NOT_SUPPORTED,
+    REQUEST_ENTITY_TOO_LARGE,
+    SIZE1,
+    URI_HOST,
+    URI_PATH,
+    URI_PORT,
+    URI_QUERY,
+    CoapError,
+)
+
+_VERSION = const(1)
+_HEADER = const(4)  # bytes before the token
+_LONGEST_TOKEN = const(8)
+_FIRST_RESERVED = const(192)  # a code of class 6 or 7; class 1 is reserved too
+_PAYLOAD_MARKER = const(0xFF)
+
+# A nibble of an option's head (RFC 7252 3.1): the value itself, or that one byte, or two, hold the rest of it.
+_ONE_BYTE = const(13)
+_TWO_BYTES = const(14)
+_BEYOND_ONE_BYTE = const(269)
+
+_LONGEST_UINT = const(3)  # bytes of an integer in the options that are understood here
+_LONGEST_ID = const(5)  # digits
+_NO_ID = const(65535)  # LwM2M reserves it (Core 1.1.1 7.1)
+
+
+def extended(data, nibble, end):
+    """A delta or length whose extension lies before data[end]; ValueError for the reserved nibble."""
+    if nibble == _ONE_BYTE:
+        return data[end - 1] + _ONE_BYTE
+    if nibble == _TWO_BYTES:
+        return (data[end - 2] << 8 | data[end - 1]) + _BEYOND_ONE_BYTE
+    raise ValueError
 
 
 class Writer:
@@ -14,194 +60,224 @@ class Writer:
         self.headroom = head
         self.limit = head + size
 
-    def begin(self, typ, code, mid, token):
-        n = len(token)
-        self.position = self.headroom + 4 + n
+    def begin(self, mtype, code, mid, token):
+        length = len(token)
+        self.position = self.headroom + _HEADER + length
         struct.pack_into(
-            ">BBH8s", self.buffer, self.headroom, 0x40 | typ << 4 | n, code, mid, token
+            ">BBH8s", self.buffer, self.headroom, 0x40 | mtype << 4 | length, code, mid, token
         )
         self.last_option = 0
 
-    def option(self, num, v):
-        """Append option `num` (not below the one before), `v` being bytes, an integer, or -1 for none."""
-        b = self.buffer
-        p = self.position
-        uint = isinstance(v, int)
-        if uint and v < 0:
+    def option(self, number, value):
+        """Append an option (not below the one before): bytes, an integer, or -1 for none.
+
+        CoapError 4.13 where it does not fit."""
+        is_uint = isinstance(value, int)
+        if is_uint and value < 0:
             return
-        n = 0 if uint else len(v)
-        while uint and v >> 8 * n:
-            n += 1
-        if p + n + 3 > self.limit or n > 268:
-            raise CoapError(0x8D)
-        d = num - self.last_option
-        self.last_option = num
-        b[p] = (d if d < 13 else 13) << 4 | (n if n < 13 else 13)
-        p += 1
-        if d > 12:
-            b[p] = d - 13
-            p += 1
-        if n > 12:
-            b[p] = n - 13
-            p += 1
-        self.position = n = p + n
-        if uint:
-            while n > p:
-                n -= 1
-                b[n] = v & 255
-                v >>= 8
+        buffer = self.buffer
+        at = self.position
+        length = 0 if is_uint else len(value)
+        while is_uint and value >> 8 * length:
+            length += 1
+        if at + length + 3 > self.limit or length >= _BEYOND_ONE_BYTE:
+            raise CoapError(REQUEST_ENTITY_TOO_LARGE)
+        delta = number - self.last_option
+        self.last_option = number
+        buffer[at] = (delta if delta < _ONE_BYTE else _ONE_BYTE) << 4 | (
+            length if length < _ONE_BYTE else _ONE_BYTE
+        )
+        at += 1
+        if delta >= _ONE_BYTE:
+            buffer[at] = delta - _ONE_BYTE
+            at += 1
+        if length >= _ONE_BYTE:
+            buffer[at] = length - _ONE_BYTE
+            at += 1
+        self.position = end = at + length
+        if is_uint:
+            while end > at:
+                end -= 1
+                buffer[end] = value & 255
+                value >>= 8
         else:
-            self.copy(p, v)
+            self.copy(at, value)
 
-    def copy(self, p, d):
-        """Put bytes at p: not by an assignment to a slice, which QuecPython does not have. Zeros may follow them."""
-        n = len(d)
-        b = self.buffer
-        struct.pack_into("16s" if n < 17 and p + 16 <= len(b) else "%ds" % n, b, p, d)
+    def copy(self, at, data):
+        """Put bytes into the buffer. Zeros may follow them."""
+        # Not an assignment to a slice, which QuecPython lacks. A constant format saves an allocation.
+        length = len(data)
+        buffer = self.buffer
+        short = length <= 16 and at + 16 <= len(buffer)
+        struct.pack_into("16s" if short else "%ds" % length, buffer, at, data)
 
-    def begin_payload(self, lo, size):
-        """Begin the payload: of all that is put, `size` bytes from offset `lo` on are kept."""
-        p = self.position
-        self.buffer[p] = 255
-        p += 1
-        self.base = p - lo
+    def begin_payload(self, offset, size):
+        """Begin the payload: of all that is put, `size` bytes from `offset` on are kept."""
+        at = self.position
+        self.buffer[at] = _PAYLOAD_MARKER
+        at += 1
+        self.base = at - offset
         self.written = 0
-        self.window_start = lo
-        self.window_end = lo + min(size, self.limit - p)
+        self.window_start = offset
+        self.window_end = offset + min(size, self.limit - at)
 
-    def put(self, d):
-        a = self.written
-        self.written = b = a + len(d)
-        lo = max(a, self.window_start)
-        hi = min(b, self.window_end)
-        if lo < hi:
-            if hi - lo < b - a:
-                d = memoryview(d)[lo - a : hi - a]
-            self.copy(self.base + lo, d)
+    def put(self, data):
+        """Append bytes to the payload."""
+        start = self.written
+        self.written = end = start + len(data)
+        first = max(start, self.window_start)
+        last = min(end, self.window_end)
+        if first < last:
+            if last - first < end - start:
+                data = memoryview(data)[first - start : last - start]
+            self.copy(self.base + first, data)
 
-    def byte(self, v):
-        a = self.written
-        self.written = a + 1
-        if self.window_start <= a < self.window_end:
-            self.buffer[self.base + a] = v
+    def byte(self, value):
+        """Append one byte to the payload."""
+        at = self.written
+        self.written = at + 1
+        if self.window_start <= at < self.window_end:
+            self.buffer[self.base + at] = value
 
-    def uint(self, v, n):
-        """Put the low `n` bytes of integer `v`, most significant first."""
-        while n:
-            n -= 1
-            self.byte(v >> (8 * n) & 255)
+    def uint(self, value, length):
+        """Append the low `length` bytes of an integer to the payload, most significant first."""
+        while length:
+            length -= 1
+            self.byte(value >> (8 * length) & 255)
 
     def end_payload(self):
         """Close the payload; True where more was put than the window holds."""
-        n = min(self.written, self.window_end)
-        if n > self.window_start:
-            self.position = self.base + n
+        end = min(self.written, self.window_end)
+        if end > self.window_start:
+            self.position = self.base + end
         return self.written > self.window_end
 
 
 class Message:
-    """The datagram being looked at. `path` holds up to four ids, -1 behind the last; `name` is a segment
-    that is no id; `query` are the parts of Uri-Query, or of a response's Location-Path; absent options are
-    -1; the payload is d[a:b]."""
+    """The datagram being looked at.
+
+    path: up to four ids, -1 behind the last; name: a segment of Uri-Path that is no id, or None
+    query: the parts of Uri-Query, or of a response's Location-Path
+    observe, content_format, accept, block1, block2, size1: options, -1 where absent
+    transfer_key: with Block1, what tells transfers apart: the method and the options before
+    data[start:end]: the payload; raw: the whole datagram"""
 
     def __init__(self):
         self.path = [-1, -1, -1, -1]
 
-    def parse(self, d, root=()):
-        """0, or -1 not CoAP, 1 a message format error, 0x82 a critical option that is not understood."""
-        n = len(d)
-        if n < 4 or d[0] >> 6 != 1:
-            return -1
-        self.data = d
-        self.mtype = d[0] >> 4 & 3
-        self.code = d[1]
-        self.mid = d[2] << 8 | d[3]
-        p = 4 + (d[0] & 15)
-        self.raw = d
-        self.token = d[4:p]
-        self.start = self.end = n
-        self.observe = self.content_format = self.accept = self.block1 = self.block2 = (
-            self.size1
-        ) = -1
+    def parse(self, data, root=()):
+        """Take in a datagram; `root` holds the segments of the alternate path that requests begin with.
+
+        0 where all of it is understood, else NOT_COAP, MALFORMED (RFC 7252 4.2, 4.3), or the response
+        code that refuses a critical option."""
+        size = len(data)
+        if size < _HEADER or data[0] >> 6 != _VERSION:
+            return NOT_COAP
+        self.data = self.raw = data
+        self.mtype = data[0] >> 4 & 3
+        self.code = code = data[1]
+        self.mid = data[2] << 8 | data[3]
+        options = _HEADER + (data[0] & 15)
+        self.token = data[_HEADER:options]
+        self.start = self.end = size
+        self.observe = self.content_format = self.accept = -1
+        self.block1 = self.block2 = self.size1 = -1
         self.name = None
         self.query = ()
         path = self.path
         path[0] = path[1] = path[2] = path[3] = -1
-        c = self.code
-        if p > n or p > 12 or (not c and n > 4) or 32 <= c < 64 or c >= 192:
-            return 1
-        num = k = seg = err = 0
-        first = p
+        self.ids = self.root_segments = 0
+        if (
+            options > size
+            or options > _HEADER + _LONGEST_TOKEN
+            or (not code and size > _HEADER)
+            or LAST_METHOD < code < FIRST_RESPONSE
+            or code >= _FIRST_RESERVED
+        ):
+            return MALFORMED
         try:
-            while p < n:
-                at = p
-                c = d[p]
-                p += 1
-                if c == 255:
-                    self.start = p
-                    return 1 if p == n else err
-                last = num
-                for x in (4, 0):
-                    # the delta of the option's number, then its length
-                    v = c >> x & 15
-                    if v == 13:
-                        v += d[p]
-                        p += 1
-                    elif v == 14:
-                        v = 269 + (d[p] << 8 | d[p + 1])
-                        p += 2
-                    elif v == 15:
-                        return 1
-                    if x:
-                        num += v
-                q = p + v
-                if q > n:
-                    return 1
-                if num == 11:
-                    x = -1
-                    for i in range(p, q):
-                        c = d[i] - 48
-                        if not 0 <= c < 10 or not x or v > 5:
-                            # a sign, a leading zero, a name
-                            x = -1
-                            break
-                        x = max(x, 0) * 10 + c
-                    if 0 <= x < 65535 and k < 4:
-                        path[k] = x
-                        k += 1
-                    elif seg < len(root) and root[seg] == d[p:q]:
-                        seg += 1
-                    else:
-                        self.name = d[p:q]
-                elif num == 15 or num == 8:
-                    self.query += (d[p:q],)
-                else:
-                    x = 0
-                    for i in range(p, q if v < 4 else p):
-                        x = x << 8 | d[i]
-                    c = num
-                    if num == last or v > 3 and num != 3:
-                        # supernumerary or too long: as if it were not understood (5.4.3, 5.4.5)
-                        c &= 1
-                    if c == 6:
-                        self.observe = x
-                    elif c == 12:
-                        self.content_format = x
-                    elif c == 17:
-                        self.accept = x
-                    elif c == 23:
-                        self.block2 = x
-                    elif c == 27:
-                        self.block1 = x
-                        # what tells block-wise transfers apart: the method and the options before
-                        self.transfer_key = d[1:2] + d[first:at]
-                    elif c == 60:
-                        self.size1 = x
-                    elif c & 1 and c != 3 and c != 7:
-                        # Uri-Host and Uri-Port are of no interest here, any other must be understood;
-                        # this is no proxy (5.7.2)
-                        err = 0xA5 if num & ~4 == 35 else 0x82
-                p = q
-        except IndexError:
-            return 1
-        return err
+            return self.parse_options(data, options, size, root)
+        except (IndexError, ValueError):
+            return MALFORMED
+
+    def parse_options(self, data, at, size, root):
+        number = refusal = 0
+        first = at
+        while at < size:
+            head = data[at]
+            if head == _PAYLOAD_MARKER:
+                self.start = at + 1
+                return refusal if at + 1 < size else MALFORMED
+            option_start = at
+            at += 1
+            delta = head >> 4
+            if delta >= _ONE_BYTE:
+                at += delta - _ONE_BYTE + 1
+                delta = extended(data, delta, at)
+            end = head & 15
+            if end >= _ONE_BYTE:
+                at += end - _ONE_BYTE + 1
+                end = extended(data, end, at)
+            end += at
+            if end > size:
+                return MALFORMED
+            number += delta
+            if number == URI_PATH:
+                self.segment(data, at, end, root)
+            elif number == URI_QUERY or number == LOCATION_PATH:
+                self.query += (data[at:end],)
+            else:
+                if number == BLOCK1:
+                    self.transfer_key = data[1:2] + data[first:option_start]
+                refusal = self.option(data, number, not delta, at, end) or refusal
+            at = end
+        return refusal
+
+    def segment(self, data, at, end, root):
+        """Take a segment of Uri-Path: an id, a part of the alternate path, or a name."""
+        value = -1
+        if at < end <= at + _LONGEST_ID and (data[at] != 48 or end == at + 1):
+            # decimal digits without a sign or leading zeros
+            value = 0
+            for i in range(at, end):
+                digit = data[i] - 48
+                if not 0 <= digit < 10:
+                    value = -1
+                    break
+                value = value * 10 + digit
+        if 0 <= value < _NO_ID and self.ids < 4:
+            self.path[self.ids] = value
+            self.ids += 1
+        elif self.root_segments < len(root) and root[self.root_segments] == data[at:end]:
+            self.root_segments += 1
+        else:
+            self.name = data[at:end]
+
+    def option(self, data, number, repeated, at, end):
+        """Take any other option; the response code that refuses it, or 0."""
+        value = 0
+        # one that stands twice or is too long counts as not understood (RFC 7252 5.4.3, 5.4.5)
+        known = not repeated and (end - at <= _LONGEST_UINT or number == URI_HOST)
+        if known and number != URI_HOST:
+            for i in range(at, end):
+                value = value << 8 | data[i]
+        if known:
+            if number == OBSERVE:
+                self.observe = value
+            elif number == CONTENT_FORMAT:
+                self.content_format = value
+            elif number == ACCEPT:
+                self.accept = value
+            elif number == BLOCK2:
+                self.block2 = value
+            elif number == BLOCK1:
+                self.block1 = value
+            elif number == SIZE1:
+                self.size1 = value
+            else:
+                known = number == URI_HOST or number == URI_PORT  # of no interest here
+        if known or not number & 1:
+            return 0
+        # critical; and this is no proxy (RFC 7252 5.4.1, 5.7.2)
+        is_proxy = number == PROXY_URI or number == PROXY_SCHEME
+        return PROXYING_NOT_SUPPORTED if is_proxy else BAD_OPTION

@@ -41,6 +41,10 @@ INTERNAL_SERVER_ERROR = const(0xA0)  # 5.00
 SERVICE_UNAVAILABLE = const(0xA3)
 PROXYING_NOT_SUPPORTED = const(0xA5)
 
+# what parsing says of a datagram that is no message (RFC 7252 4.2, 4.3)
+MALFORMED = const(1)
+NOT_COAP = const(-1)
+
 # what an exchange ends with where no response came
 ACKNOWLEDGED = const(0)
 RESET = const(-1)

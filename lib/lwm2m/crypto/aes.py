@@ -15,60 +15,65 @@ _SBOX = (
     b"\x61\x35\x57\xb9\x86\xc1\x1d\x9e\xe1\xf8\x98\x11\x69\xd9\x8e\x94\x9b\x1e\x87\xe9\xce\x55\x28\xdf"
     b"\x8c\xa1\x89\x0d\xbf\xe6\x42\x68\x41\x99\x2d\x0f\xb0\x54\xbb\x16"
 )
+# Each byte times 2 in AES's field (FIPS 197 4.2.1).
 _TWICE = bytes([i << 1 ^ (i >> 7) * 0x11B for i in range(256)])
 
+_ECB = const(1)
+_CBC = const(2)
+_LAST_ROUND = const(160)  # its key, in the 176 bytes of round keys
+_MOST_KEYS = const(4)  # that are kept expanded
 
-def cipher(b, o, k, s, t, x, j):
-    """Encipher the block at b[o], after an XOR with that at x[j]; `k` are the round keys, `s` the S-box, `t` 16 bytes
-    to work in."""
-    m = _TWICE
-    v = t
+
+def cipher(data, at, keys, sbox, work, mask, mask_at):
+    """Encipher the block at data[at], after an XOR with that at mask[mask_at].
+
+    keys: the round keys; sbox: the S-box; work: 16 bytes to work in."""
+    twice = _TWICE
+    state = work
     for i in range(16):
-        v[i] = b[o + i] ^ k[i] ^ x[j + i]
-    r = 16
-    while r < 160:
+        state[i] = data[at + i] ^ keys[i] ^ mask[mask_at + i]
+    key = 16
+    while key < _LAST_ROUND:
         # SubBytes, ShiftRows, MixColumns and AddRoundKey of a column at a time
-        w = bytearray(16)
+        mixed = bytearray(16)
         for i in (0, 4, 8, 12):
-            p = s[v[i]]
-            q = s[v[i + 5 & 15]]
-            x = s[v[i + 10 & 15]]
-            y = s[v[i + 15 & 15]]
-            z = p ^ q ^ x ^ y
-            w[i] = p ^ z ^ m[p ^ q] ^ k[r]
-            w[i + 1] = q ^ z ^ m[q ^ x] ^ k[r + 1]
-            w[i + 2] = x ^ z ^ m[x ^ y] ^ k[r + 2]
-            w[i + 3] = y ^ z ^ m[y ^ p] ^ k[r + 3]
-            r += 4
-        v = w
+            a = sbox[state[i]]
+            b = sbox[state[i + 5 & 15]]
+            c = sbox[state[i + 10 & 15]]
+            d = sbox[state[i + 15 & 15]]
+            column = a ^ b ^ c ^ d
+            mixed[i] = a ^ column ^ twice[a ^ b] ^ keys[key]
+            mixed[i + 1] = b ^ column ^ twice[b ^ c] ^ keys[key + 1]
+            mixed[i + 2] = c ^ column ^ twice[c ^ d] ^ keys[key + 2]
+            mixed[i + 3] = d ^ column ^ twice[d ^ a] ^ keys[key + 3]
+            key += 4
+        state = mixed
     for i in range(16):
-        b[o + i] = s[v[i * 5 & 15]] ^ k[160 + i]
+        data[at + i] = sbox[state[i * 5 & 15]] ^ keys[_LAST_ROUND + i]
 
 
-def mix(v):
+def mix(state):
+    """MixColumns, in place."""
     for i in (0, 4, 8, 12):
-        p = v[i]
-        q = v[i + 1]
-        x = v[i + 2]
-        y = v[i + 3]
-        z = p ^ q ^ x ^ y
-        v[i] ^= z ^ _TWICE[p ^ q]
-        v[i + 1] ^= z ^ _TWICE[q ^ x]
-        v[i + 2] ^= z ^ _TWICE[x ^ y]
-        v[i + 3] ^= z ^ _TWICE[y ^ p]
+        a, b, c, d = state[i : i + 4]
+        column = a ^ b ^ c ^ d
+        state[i] = a ^ column ^ _TWICE[a ^ b]
+        state[i + 1] = b ^ column ^ _TWICE[b ^ c]
+        state[i + 2] = c ^ column ^ _TWICE[c ^ d]
+        state[i + 3] = d ^ column ^ _TWICE[d ^ a]
 
 
-def decipher(v, k):
+def decipher(block, keys):
     """The plaintext of a block, by the plain inverse: only CBC suites need it."""
-    v = [v[i] ^ k[160 + i] for i in range(16)]
-    for r in range(144, -1, -16):
-        v = [_SBOX.find(bytes((v[i * 13 & 15],))) ^ k[r + i] for i in range(16)]
-        if r:
+    state = [block[i] ^ keys[_LAST_ROUND + i] for i in range(16)]
+    for key in range(_LAST_ROUND - 16, -1, -16):
+        state = [_SBOX.find(bytes((state[i * 13 & 15],))) ^ keys[key + i] for i in range(16)]
+        if key:
             # The inverse of MixColumns is its cube.
-            mix(v)
-            mix(v)
-            mix(v)
-    return bytes(v)
+            mix(state)
+            mix(state)
+            mix(state)
+    return bytes(state)
 
 
 try:
@@ -78,25 +83,24 @@ except (ImportError, SyntaxError, ValueError):
 
 
 def expand(key):
-    # A channel makes a new object for each record, of the same two keys.
-    for k in _kept:
-        if k[:16] == key:
-            return k
-    k = bytearray(key)
-    x = 1
+    """The round keys (FIPS 197 5.2). A connection makes a new object for each record, of the same two keys."""
+    for keys in _kept:
+        if keys[:16] == key:
+            return keys
+    keys = bytearray(key)
+    constant = 1
     for i in range(16, 176, 4):
-        p = k[i - 4]
-        q = k[i - 3]
-        r = k[i - 2]
-        s = k[i - 1]
+        a, b, c, d = keys[i - 4 : i]
         if not i & 15:
-            p, q, r, s = _SBOX[q] ^ x, _SBOX[r], _SBOX[s], _SBOX[p]
-            x = _TWICE[x]
-        k.extend(bytes((p ^ k[i - 16], q ^ k[i - 15], r ^ k[i - 14], s ^ k[i - 13])))
-    _kept.append(k)
-    if len(_kept) > 4:
+            a, b, c, d = _SBOX[b] ^ constant, _SBOX[c], _SBOX[d], _SBOX[a]
+            constant = _TWICE[constant]
+        keys.extend(
+            bytes((a ^ keys[i - 16], b ^ keys[i - 15], c ^ keys[i - 14], d ^ keys[i - 13]))
+        )
+    _kept.append(keys)
+    if len(_kept) > _MOST_KEYS:
         _kept.pop(0)
-    return k
+    return keys
 
 
 _kept = []
@@ -106,42 +110,42 @@ class aes:
     """AES-128: `mode` 1 ECB, 2 CBC with the 16 bytes `iv`, which goes on from call to call."""
 
     def __init__(self, key, mode, iv=None):
-        if len(key) != 16 or mode != 1 and (mode != 2 or len(iv) != 16):
+        if len(key) != 16 or mode != _ECB and (mode != _CBC or len(iv) != 16):
             raise ValueError("key, mode or IV")
-        self.k = expand(bytes(key))
-        self.iv = bytes(iv) if mode == 2 else None
-        self.t = bytearray(16)
+        self.keys = expand(bytes(key))
+        self.iv = bytes(iv) if mode == _CBC else None
+        self.work = bytearray(16)
 
-    def encrypt(self, src, dst=None):
-        """Encipher whole blocks into `dst` (`src` itself may be given), or into new bytes."""
-        n = len(src)
-        d = self.room(src, dst)
-        if d is dst is not src:
-            struct.pack_into("%ds" % n, d, 0, src)
-        j = 0
-        x = self.iv or bytes(16)
-        for o in range(0, n, 16):
-            cipher(d, o, self.k, _SBOX, self.t, x, j)
+    def encrypt(self, source, target=None):
+        """Encipher whole blocks into `target` (`source` itself may be given), or into new bytes."""
+        length = len(source)
+        data = self.room(source, target)
+        if data is target is not source:
+            struct.pack_into("%ds" % length, data, 0, source)
+        mask_at = 0
+        mask = self.iv or bytes(16)
+        for at in range(0, length, 16):
+            cipher(data, at, self.keys, _SBOX, self.work, mask, mask_at)
             if self.iv:
-                x = d
-                j = o
-        if self.iv and n:
-            self.iv = bytes(d[n - 16 : n])
-        return bytes(d) if dst is None else None
+                mask = data
+                mask_at = at
+        if self.iv and length:
+            self.iv = bytes(data[length - 16 : length])
+        return bytes(data) if target is None else None
 
-    def decrypt(self, src, dst=None):
+    def decrypt(self, source, target=None):
         """The inverse of `encrypt`."""
-        d = self.room(src, dst)
-        for o in range(0, len(src), 16):
-            x = bytes(src[o : o + 16])
-            struct.pack_into("16s", d, o, decipher(x, self.k))
+        data = self.room(source, target)
+        for at in range(0, len(source), 16):
+            block = bytes(source[at : at + 16])
+            struct.pack_into("16s", data, at, decipher(block, self.keys))
             if self.iv:
                 for i in range(16):
-                    d[o + i] ^= self.iv[i]
-                self.iv = x
-        return bytes(d) if dst is None else None
+                    data[at + i] ^= self.iv[i]
+                self.iv = block
+        return bytes(data) if target is None else None
 
-    def room(self, src, dst):
-        if len(src) & 15 or dst is not None and len(dst) < len(src):
+    def room(self, source, target):
+        if len(source) & 15 or target is not None and len(target) < len(source):
             raise ValueError("whole blocks")
-        return bytearray(src) if dst is None else dst
+        return bytearray(source) if target is None else target

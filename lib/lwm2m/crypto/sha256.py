@@ -23,39 +23,42 @@ _K = (
 )
 
 
-def compress(h, b, o, k, w):
-    """One block, b[o : o + 64], into the eight words `h`; `k` the constants, `w` 72 words to work in."""
+def compress(state, data, at, constants, work):
+    """One block, data[at : at + 64], into the eight words of `state`; `work` has 72 words to work in."""
+    words = work
     for i in range(16):
-        w[i] = int.from_bytes(b[o + 4 * i : o + 4 * i + 4], "big")
+        words[i] = int.from_bytes(data[at + 4 * i : at + 4 * i + 4], "big")
     for i in range(16, 64):
-        x = w[i - 15]
+        # doubled, so that a shift is a rotation
+        x = words[i - 15]
         x |= x << 32
-        y = w[i - 2]
+        y = words[i - 2]
         y |= y << 32
-        w[i] = (
-            w[i - 16]
-            + w[i - 7]
+        words[i] = (
+            words[i - 16]
+            + words[i - 7]
             + (x >> 7 ^ x >> 18 ^ (x & 0xFFFFFFFF) >> 3)
             + (y >> 17 ^ y >> 19 ^ (y & 0xFFFFFFFF) >> 10)
         ) & 0xFFFFFFFF
-    p, q, r, s, t, u, v, z = h
+    # the variables' names are those of FIPS 180-4 6.2.2
+    a, b, c, d, e, f, g, h = state
     for i in range(64):
-        x = t | t << 32
-        y = p | p << 32
-        x = z + ((x >> 6 ^ x >> 11 ^ x >> 25) & 0xFFFFFFFF) + (t & u ^ ~t & v) + w[i]
-        x += int.from_bytes(k[4 * i : 4 * i + 4], "big")
-        y = ((y >> 2 ^ y >> 13 ^ y >> 22) & 0xFFFFFFFF) + (p & q ^ p & r ^ q & r)
-        z = v
-        v = u
-        u = t
-        t = s + x & 0xFFFFFFFF
-        s = r
-        r = q
-        q = p
-        p = x + y & 0xFFFFFFFF
+        x = e | e << 32
+        y = a | a << 32
+        t1 = h + ((x >> 6 ^ x >> 11 ^ x >> 25) & 0xFFFFFFFF) + (e & f ^ ~e & g) + words[i]
+        t1 += int.from_bytes(constants[4 * i : 4 * i + 4], "big")
+        t2 = ((y >> 2 ^ y >> 13 ^ y >> 22) & 0xFFFFFFFF) + (a & b ^ a & c ^ b & c)
+        h = g
+        g = f
+        f = e
+        e = d + t1 & 0xFFFFFFFF
+        d = c
+        c = b
+        b = a
+        a = t1 + t2 & 0xFFFFFFFF
     i = 0
-    for x in (p, q, r, s, t, u, v, z):
-        h[i] = h[i] + x & 0xFFFFFFFF
+    for word in (a, b, c, d, e, f, g, h):
+        state[i] = state[i] + word & 0xFFFFFFFF
         i += 1
 
 
@@ -69,22 +72,23 @@ class sha256:
     """`update(data)`, and `digest()` once."""
 
     def __init__(self, data=b""):
-        self.h = array("I", (int.from_bytes(_H[i : i + 4], "big") for i in range(0, 32, 4)))
+        initial = (int.from_bytes(_H[i : i + 4], "big") for i in range(0, 32, 4))
+        self.state = array("I", initial)
         self.rest = b""
-        self.n = 0
+        self.length = 0
         self.update(data)
 
     def update(self, data):
-        self.n += len(data)
+        self.length += len(data)
         data = self.rest + bytes(data)
-        w = array("I", bytes(288))
-        o = 0
-        while len(data) - o > 63:
-            compress(self.h, data, o, _K, w)
-            o += 64
-        self.rest = data[o:]
+        work = array("I", bytes(288))
+        at = 0
+        while len(data) - at > 63:
+            compress(self.state, data, at, _K, work)
+            at += 64
+        self.rest = data[at:]
 
     def digest(self):
-        n = self.n
-        self.update(b"\x80" + bytes(55 - n & 63) + (n * 8).to_bytes(8, "big"))
-        return b"".join([x.to_bytes(4, "big") for x in self.h])
+        length = self.length
+        self.update(b"\x80" + bytes(55 - length & 63) + (length * 8).to_bytes(8, "big"))
+        return b"".join([word.to_bytes(4, "big") for word in self.state])

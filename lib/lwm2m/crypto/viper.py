@@ -1,4 +1,4 @@
-# Inner loops as machine code: twins of those in record, and of AES-128 and SHA-256 for images that have neither in C
+# Inner loops as machine code: twins of those in dtls/ccm.py, and of AES-128 and SHA-256 for images that have neither in C
 # SPDX-License-Identifier: MIT
 import micropython
 
@@ -8,102 +8,104 @@ array = module("array").array
 
 
 @micropython.viper
-def count(s: ptr8, n: int, k: int):
-    i = 15
-    while i < n:
-        s[i] = k
-        k += 1
-        i += 16
+def count(blocks: ptr8, length: int, number: int):
+    at = 15
+    while at < length:
+        blocks[at] = number
+        number += 1
+        at += 16
 
 
 @micropython.viper
-def xor(m: ptr8, i: int, n: int, s: ptr8):
-    j = 0
-    while j < n:
-        m[i + j] ^= s[j]
-        j += 1
+def xor(data: ptr8, at: int, length: int, stream: ptr8):
+    i = 0
+    while i < length:
+        data[at + i] ^= stream[i]
+        i += 1
 
 
 @micropython.viper
-def cipher(b: ptr8, o: int, k: ptr8, s: ptr8, t: ptr8, m: ptr8, n: int):
+def cipher(data: ptr8, at: int, keys: ptr8, sbox: ptr8, work: ptr8, mask: ptr8, mask_at: int):
     for i in range(16):
-        b[o + i] ^= k[i] ^ m[n + i]
-    r = 16
+        data[at + i] ^= keys[i] ^ mask[mask_at + i]
+    key = 16
     while True:
         for i in range(16):
-            t[i] = s[b[o + (i * 5 & 15)]]
-        if r == 160:
+            work[i] = sbox[data[at + (i * 5 & 15)]]
+        if key == 160:
             break
         i = 0
-        j = o
+        out = at
         while i < 16:
-            p = t[i]
-            q = t[i + 1]
-            x = t[i + 2]
-            y = t[i + 3]
-            z = p ^ q ^ x ^ y
-            a = p ^ q
-            b[j] = p ^ z ^ a << 1 ^ (a >> 7) * 0x11B ^ k[r]
-            a = q ^ x
-            b[j + 1] = q ^ z ^ a << 1 ^ (a >> 7) * 0x11B ^ k[r + 1]
-            a = x ^ y
-            b[j + 2] = x ^ z ^ a << 1 ^ (a >> 7) * 0x11B ^ k[r + 2]
-            a = y ^ p
-            b[j + 3] = y ^ z ^ a << 1 ^ (a >> 7) * 0x11B ^ k[r + 3]
+            a = work[i]
+            b = work[i + 1]
+            c = work[i + 2]
+            d = work[i + 3]
+            column = a ^ b ^ c ^ d
+            pair = a ^ b
+            data[out] = a ^ column ^ pair << 1 ^ (pair >> 7) * 0x11B ^ keys[key]
+            pair = b ^ c
+            data[out + 1] = b ^ column ^ pair << 1 ^ (pair >> 7) * 0x11B ^ keys[key + 1]
+            pair = c ^ d
+            data[out + 2] = c ^ column ^ pair << 1 ^ (pair >> 7) * 0x11B ^ keys[key + 2]
+            pair = d ^ a
+            data[out + 3] = d ^ column ^ pair << 1 ^ (pair >> 7) * 0x11B ^ keys[key + 3]
             i += 4
-            j += 4
-            r += 4
+            out += 4
+            key += 4
     for i in range(16):
-        b[o + i] = t[i] ^ k[160 + i]
+        data[at + i] = work[i] ^ keys[160 + i]
 
 
 @micropython.viper
-def compress(h: ptr32, b: ptr8, o: int, k: ptr8, w: ptr32):
+def compress(state: ptr32, data: ptr8, at: int, constants: ptr8, work: ptr32):
     # Every word comes from an array of 32 bits, and what is shifted right is masked: so neither the sign nor the
-    # upper half of a 64-bit register ever counts.
+    # upper half of a 64-bit register ever counts. work[64:] has the variables a to h of FIPS 180-4.
     for i in range(16):
-        j = o + 4 * i
-        w[i] = b[j] << 24 | b[j + 1] << 16 | b[j + 2] << 8 | b[j + 3]
+        j = at + 4 * i
+        work[i] = data[j] << 24 | data[j + 1] << 16 | data[j + 2] << 8 | data[j + 3]
     i = 16
     while i < 64:
-        x = w[i - 15]
-        y = w[i - 2]
+        x = work[i - 15]
+        y = work[i - 2]
         x = (x >> 7 & 0x1FFFFFF | x << 25) ^ (x >> 18 & 0x3FFF | x << 14) ^ (x >> 3 & 0x1FFFFFFF)
         y = (y >> 17 & 0x7FFF | y << 15) ^ (y >> 19 & 0x1FFF | y << 13) ^ (y >> 10 & 0x3FFFFF)
-        w[i] = w[i - 16] + w[i - 7] + x + y
+        work[i] = work[i - 16] + work[i - 7] + x + y
         i += 1
     for i in range(8):
-        w[64 + i] = h[i]
+        work[64 + i] = state[i]
     for i in range(64):
-        x = w[68]
-        y = w[64]
-        e = w[69]
-        f = w[70]
-        p = w[65]
-        q = w[66]
+        a = work[64]
+        b = work[65]
+        c = work[66]
+        e = work[68]
+        f = work[69]
+        g = work[70]
         j = 4 * i
-        z = w[71] + (f ^ (x & (e ^ f))) + w[i]
-        z += (
-            (x >> 6 & 0x3FFFFFF | x << 26)
-            ^ (x >> 11 & 0x1FFFFF | x << 21)
-            ^ (x >> 25 & 0x7F | x << 7)
+        word = work[71] + (g ^ (e & (f ^ g))) + work[i]
+        word += (
+            (e >> 6 & 0x3FFFFFF | e << 26)
+            ^ (e >> 11 & 0x1FFFFF | e << 21)
+            ^ (e >> 25 & 0x7F | e << 7)
         )
-        z += k[j] << 24 | k[j + 1] << 16 | k[j + 2] << 8 | k[j + 3]
-        w[71] = f
-        w[70] = e
-        w[69] = x
-        w[68] = w[67] + z
-        w[67] = q
-        w[66] = p
-        w[65] = y
-        z += (y & p) ^ (y & q) ^ (p & q)
-        w[64] = z + (
-            (y >> 2 & 0x3FFFFFFF | y << 30)
-            ^ (y >> 13 & 0x7FFFF | y << 19)
-            ^ (y >> 22 & 0x3FF | y << 10)
+        word += (
+            constants[j] << 24 | constants[j + 1] << 16 | constants[j + 2] << 8 | constants[j + 3]
+        )
+        work[71] = g
+        work[70] = f
+        work[69] = e
+        work[68] = work[67] + word
+        work[67] = c
+        work[66] = b
+        work[65] = a
+        word += (a & b) ^ (a & c) ^ (b & c)
+        work[64] = word + (
+            (a >> 2 & 0x3FFFFFFF | a << 30)
+            ^ (a >> 13 & 0x7FFFF | a << 19)
+            ^ (a >> 22 & 0x3FF | a << 10)
         )
     for i in range(8):
-        h[i] = h[i] + w[64 + i]
+        state[i] = state[i] + work[64 + i]
 
 
 # Known answers, of the plain twins: what a compiler gets wrong (1.13 for x64: cipher) goes, and its importer, which

@@ -1,82 +1,91 @@
 # TLS_PSK_WITH_AES_128_CBC_SHA256 (RFC 5487), for servers that offer nothing else; encrypt-then-MAC where they can
 # SPDX-License-Identifier: MIT
+from ..crypto.prf import hmac_pads
 from ..crypto.provider import aes, sha256
 from ..port import struct
+from .numbers import HAS_ENCRYPT_THEN_MAC
+
+_ECB = const(1)
+_CBC = const(2)
+_IV = const(16)
+_MAC = const(32)
 
 
-def aad(typ, number, cid, n):
-    """What the MAC of a record covers before its `n` bytes (RFC 5246 6.2.3.1, RFC 9146 5.1 and 5.2)."""
-    head = bytes((typ, 254, 253))
+def associated_data(record_type, number, cid, length):
+    """What the MAC of a record covers before its bytes (RFC 5246 6.2.3.1, RFC 9146 5.1 and 5.2)."""
+    header = bytes((record_type, 254, 253))
     if cid:
-        head = b"\xff" * 8 + bytes((typ, len(cid))) + head + number + cid
+        header = b"\xff" * 8 + bytes((record_type, len(cid))) + header + number + cid
     else:
-        head = number + head
-    return head + n.to_bytes(2, "big")
+        header = number + header
+    return header + length.to_bytes(2, "big")
+
+
+def differ(one, other):
+    """0 where they are equal, in a time that tells nothing of the place of a difference."""
+    return int.from_bytes(one, "big") ^ int.from_bytes(other, "big")
 
 
 class Cbc:
-    """One direction; `keys` is the key block, `side` 0 the client's half, `ems` & 2 says encrypt-then-MAC (RFC 7366).
+    """One direction.
 
-    Without encrypt-then-MAC the time that a bad record takes depends a little on its padding: prefer CCM.
-    """
+    keys: the key block; side: 0 the client's half of it, 1 the server's; extensions: says whether
+    encrypt-then-MAC (RFC 7366) was negotiated; cid: the records' Connection ID.
+    Without encrypt-then-MAC the time that a bad record takes depends a little on its padding: prefer CCM."""
 
-    HEAD = 16  # bytes of IV between header and ciphertext
+    HEAD = _IV  # bytes between a record's header and its ciphertext
 
-    def __init__(self, keys, side, ems, cid):
-        k = int.from_bytes(keys[32 * side : 32 * side + 32] + bytes(32), "big")
-        self.inner = (k ^ int.from_bytes(b"\x36" * 64, "big")).to_bytes(64, "big")
-        self.outer = (k ^ int.from_bytes(b"\x5c" * 64, "big")).to_bytes(64, "big")
+    def __init__(self, keys, side, extensions, cid):
+        self.inner, self.outer = hmac_pads(keys[32 * side : 32 * side + 32])
         self.key = keys[64 + 16 * side : 80 + 16 * side]
-        self.etm = ems & 2
+        self.encrypt_then_mac = extensions & HAS_ENCRYPT_THEN_MAC
         self.cid = cid
 
-    def mac(self, typ, number, m):
-        h = sha256(self.inner)
-        h.update(aad(typ, number, self.cid, len(m)))
-        h.update(m)
-        return sha256(self.outer + h.digest()).digest()
+    def mac(self, record_type, number, data):
+        inner = sha256(self.inner)
+        inner.update(associated_data(record_type, number, self.cid, len(data)))
+        inner.update(data)
+        return sha256(self.outer + inner.digest()).digest()
 
-    def seal(self, typ, number, m, start, end):
-        """Seal m[start:end] in place, the IV goes before it, MAC and padding behind; the new end."""
+    def seal(self, record_type, number, data, start, end):
+        """Seal data[start:end] in place, the IV goes before it, MAC and padding behind; the new end."""
         # A unique number, enciphered, is an IV that nobody can foretell (NIST SP 800-38A, appendix C).
-        iv = aes(self.key, 1).encrypt(number + bytes(8))
-        struct.pack_into("16s", m, start - 16, iv)
-        if not self.etm:
-            struct.pack_into("32s", m, end, self.mac(typ, number, m[start:end]))
-            end += 32
-        n = 16 - (end - start & 15)
-        for end in range(end, end + n):
-            m[end] = n - 1
+        iv = aes(self.key, _ECB).encrypt(number + bytes(8))
+        struct.pack_into("16s", data, start - _IV, iv)
+        if not self.encrypt_then_mac:
+            struct.pack_into("32s", data, end, self.mac(record_type, number, data[start:end]))
+            end += _MAC
+        padding = 16 - (end - start & 15)
+        for end in range(end, end + padding):
+            data[end] = padding - 1
         end += 1
-        aes(self.key, 2, iv).encrypt(m[start:end], m[start:end])
-        if self.etm:
-            struct.pack_into("32s", m, end, self.mac(typ, number, m[start - 16 : end]))
-            end += 32
+        aes(self.key, _CBC, iv).encrypt(data[start:end], data[start:end])
+        if self.encrypt_then_mac:
+            mac = self.mac(record_type, number, data[start - _IV : end])
+            struct.pack_into("32s", data, end, mac)
+            end += _MAC
         return end
 
-    def open(self, typ, number, m):
+    def open(self, record_type, number, body):
         """The plaintext of a record's body as a memoryview, or None where it is not authentic."""
-        n = len(m) - 48
-        if n < 16 or n & 15:
-            return
+        length = len(body) - _IV - _MAC
+        if length < 16 or length & 15:
+            return None
         bad = 0
-        if self.etm:
-            bad = int.from_bytes(self.mac(typ, number, m[:-32]), "big") ^ int.from_bytes(
-                m[-32:], "big"
-            )
-            m = m[:-32]
-        b = bytearray(len(m) - 16)
-        aes(self.key, 2, bytes(m[:16])).decrypt(m[16:], b)
-        n = len(b) - (0 if self.etm else 32)
-        k = b[-1] + 1
-        if k > n:
-            bad = k = 1
-        for i in range(len(b) - k, len(b)):
-            bad |= b[i] ^ k - 1
-        b = memoryview(b)[: len(b) - k]
-        if not self.etm:
-            i = b[-32:]
-            b = b[:-32]
-            bad |= int.from_bytes(self.mac(typ, number, b), "big") ^ int.from_bytes(i, "big")
-        if not bad:
-            return b
+        if self.encrypt_then_mac:
+            bad = differ(self.mac(record_type, number, body[:-_MAC]), body[-_MAC:])
+            body = body[:-_MAC]
+        data = bytearray(len(body) - _IV)
+        aes(self.key, _CBC, bytes(body[:_IV])).decrypt(body[_IV:], data)
+        longest = len(data) - (0 if self.encrypt_then_mac else _MAC)
+        padding = data[-1] + 1
+        if padding > longest:
+            bad = padding = 1
+        for i in range(len(data) - padding, len(data)):
+            bad |= data[i] ^ padding - 1
+        data = memoryview(data)[: len(data) - padding]
+        if not self.encrypt_then_mac:
+            mac = data[-_MAC:]
+            data = data[:-_MAC]
+            bad |= differ(self.mac(record_type, number, data), mac)
+        return None if bad else data

@@ -1,82 +1,60 @@
-# A session over DTLS: the channel between its endpoint and its socket, the handshake, what outlives both
+# A session over DTLS: the channel between its endpoint and its socket
 # SPDX-License-Identifier: MIT
 from ..coap.message import Writer
-
-# states of the session, as in session/session.py
-_ON = const(2)
-_LEAVING = const(3)
-_CONNECTING = const(6)
-
-# and of DTLS
-_CLOSED = const(0)
-_OPEN = const(2)
-_BROKEN = const(3)
+from .numbers import CLOSED, FAILED, OPEN
 
 
 class Channel:
-    """What session `s` speaks through: the datagrams of `sock`, sealed and opened by the connection `tls`."""
+    """What a session speaks through: the datagrams of `socket`, sealed and opened by the connection `dtls`.
 
-    def __init__(self, s, tls, sock):
-        c = s.client
-        self.session = s
-        self.socket = sock
-        self.dtls = s.dtls = tls
-        self.send = tls.send
-        if not c._writer or c._writer.headroom < tls.HEAD:
-            c._writer = Writer(c.size, tls.HEAD, tls.TAIL)
+    It tells the session of connected(resumed) and disconnected(); what follows is the session's business."""
+
+    connecting = True
+
+    def __init__(self, session, dtls, socket):
+        client = session.client
+        self.session = session
+        self.socket = socket
+        self.dtls = session.dtls = dtls
+        self.send = dtls.send
+        if not client._writer or client._writer.headroom < dtls.HEAD:
+            client._writer = Writer(client.max_message_size, dtls.HEAD, dtls.TAIL)
 
     def start(self, now):
-        tls = self.dtls
-        self.resumed = tls.state == _OPEN or tls.sid
-        if tls.state != _OPEN:
-            tls.connect(now)
+        """Begin a handshake, unless the connection was restored."""
+        dtls = self.dtls
+        self.restored = dtls.state == OPEN
+        self.known_session = dtls.session_id
+        if not self.restored:
+            dtls.connect(now)
 
     def recv(self):
         """The next datagram of the application, or None."""
         now = self.session.client.now
-        d = None
-        while d is None:
+        plaintext = None
+        while plaintext is None:
+            datagram = None
             if not self.dtls.more:
-                d = self.socket.recv()
-                if d is None:
+                datagram = self.socket.recv()
+                if datagram is None:
                     break
-            d = self.dtls.feed(d, now)
-        return d
+            plaintext = self.dtls.feed(datagram, now)
+        return plaintext
 
     def poll(self, now):
-        """See to the handshake, and to the session that depends on it; the ms until the next time, or -1."""
-        s = self.session
-        tls = self.dtls
-        wait = tls.poll(now)
-        if tls.state == _CLOSED or tls.state == _BROKEN:
-            if s.state == _ON:
-                # the server ended the session: begin another
-                s.start()
-            elif s.state == _LEAVING:
-                s.deregistered(0, None)
-            else:
-                s.emit(19)
-                s.fail(4)
-        elif s.state == _CONNECTING and tls.state == _OPEN:
-            s.emit(18)
-            if not self.known(now):
-                s.register(now)
+        """See to the handshake, and tell the session how it ends; the ms until the next time, or -1."""
+        dtls = self.dtls
+        wait = dtls.poll(now)
+        if dtls.state == CLOSED or dtls.state == FAILED:
+            self.session.disconnected()
+        elif self.connecting and dtls.state == OPEN:
+            self.connecting = False
+            # the server knows this DTLS session, and so the registration too
+            resumed = self.restored or bool(
+                self.known_session and self.known_session == dtls.session_id
+            )
+            self.session.connected(resumed)
         return wait
-
-    def known(self, now):
-        """True where the server knows this DTLS session, and so the registration too."""
-        s = self.session
-        c = s.client
-        if s.bootstrap or not self.resumed or self.resumed not in (True, self.dtls.sid):
-            return False
-        if c.load and not s.location:
-            s.restore_registration(now)
-        if not s.location or c.now_s >= s.expires:
-            return False
-        s.state = _ON
-        s.want_update()
-        s.emit(5)
-        return True
 
     def save(self):
         if self.session.client.save:

@@ -4,6 +4,33 @@ import io
 import tls
 from binascii import a2b_base64
 from ..port import ticks_add, ticks_diff
+from .numbers import (
+    ALERT,
+    BAD_CERTIFICATE,
+    CHANGE_CIPHER_SPEC,
+    CLOSED,
+    CONNECTING,
+    FAILED,
+    FATAL,
+    HANDSHAKE_FAILURE,
+    OPEN,
+    SILENT,
+    SILENT_TO_FINISHED,
+)
+
+_ENOTCONN = const(107)
+_EOPNOTSUPP = const(95)
+_HEADER = const(13)  # bytes of a record's
+_TIMERS = const(250)  # ms between two looks at the timers of tls
+
+# mbedTLS's numbers
+_X509_VERIFY_FAILED = const(-0x2700)
+_TIMEOUT = const(-0x6800)
+
+# what came from the server in a handshake, bits of `seen`
+_SEALED = const(1)
+_CHANGED = const(2)
+_ANYTHING = const(4)
 
 # MicroPython knows suites by name only.
 _SUITES = (
@@ -18,46 +45,46 @@ _SUITES = (
 )
 
 
-def der(b):
+def der(data):
     """The DER bytes of a certificate or key that is DER or PEM; of several in PEM the first."""
-    if isinstance(b, str):
-        b = b.encode()
-    i = b.find(b"-----BEGIN ")
-    if i < 0:
-        return b
-    i = b.find(b"-----", i + 11) + 5
-    j = b.find(b"-----END ", i)
-    if i < 5 or j < 0:
+    if isinstance(data, str):
+        data = data.encode()
+    begin = data.find(b"-----BEGIN ")
+    if begin < 0:
+        return data
+    begin = data.find(b"-----", begin + 11) + 5
+    end = data.find(b"-----END ", begin)
+    if begin < 5 or end < 0:
         raise ValueError("PEM")
-    return a2b_base64(b[i:j])
+    return a2b_base64(data[begin:end])
 
 
-class Bio(io.IOBase):
+class Datagram(io.IOBase):
     """What tls takes for a socket: one datagram in, datagrams out."""
 
-    def __init__(self, lower):
-        self.lower = lower
+    def __init__(self, socket):
+        self.socket = socket
         self.data = None
 
-    def readinto(self, b):
-        d = self.data
-        if d is None:
+    def readinto(self, buffer):
+        data = self.data
+        if data is None:
             return None
         self.data = None
-        n = min(len(d), len(b))
-        b[:n] = d[:n]
-        return n
+        length = min(len(data), len(buffer))
+        buffer[:length] = data[:length]
+        return length
 
-    def write(self, b):
-        self.lower.send(b, 0, len(b))
-        return len(b)
+    def write(self, buffer):
+        self.socket.send(buffer, 0, len(buffer))
+        return len(buffer)
 
-    def ioctl(self, request, arg):
+    def ioctl(self, request, argument):
         return 0
 
 
 class Native:
-    """A DTLS client by `tls`, with the interface of `record.Secure`; no Connection ID, nothing outlives a sleep.
+    """A DTLS client by `tls`, with the interface of `record.Connection`; no Connection ID, nothing outlives a sleep.
 
     With a pre-shared key (MicroPython 1.29): identity, key. With certificates (1.26), all DER or PEM:
     cert and private: the client's own; ca: the certificate that the server's must be, if it is self-signed,
@@ -68,11 +95,11 @@ class Native:
 
     HEAD = TAIL = 0
     more = None
-    sid = b""
+    session_id = b""
 
     def __init__(
         self,
-        lower,
+        socket,
         identity=None,
         key=None,
         cert=None,
@@ -82,127 +109,131 @@ class Native:
         suites=None,
         within=60000,
     ):
-        self.lower = lower
+        self.socket = socket
         self.name = name
         self.within = within
-        self.state = self.error = 0
-        self.s = self.bio = None
+        self.state = CLOSED
+        self.error = 0
+        self.stream = self.datagram = None
         if not hasattr(tls, "PROTOCOL_DTLS_CLIENT"):
-            raise OSError(95)  # EOPNOTSUPP
-        self.c = c = tls.SSLContext(tls.PROTOCOL_DTLS_CLIENT)
+            raise OSError(_EOPNOTSUPP)
+        self.context = context = tls.SSLContext(tls.PROTOCOL_DTLS_CLIENT)
         if key is not None:
             try:
-                c.psk_identity = identity
-                c.psk_key = key
+                context.psk_identity = identity
+                context.psk_key = key
             except AttributeError:
-                raise OSError(95)
-            c.verify_mode = tls.CERT_NONE
+                raise OSError(_EOPNOTSUPP)
+            context.verify_mode = tls.CERT_NONE
             kind = "-PSK-"
         else:
             if not ca or not name:
                 raise ValueError("ca and name")
-            c.verify_mode = tls.CERT_REQUIRED
-            c.load_verify_locations(der(ca))
+            context.verify_mode = tls.CERT_REQUIRED
+            context.load_verify_locations(der(ca))
             if cert:
-                c.load_cert_chain(der(cert), der(private))
+                context.load_cert_chain(der(cert), der(private))
             kind = "-ECDHE-"
         if suites:
-            kind = [n for i, n in _SUITES if i in suites and kind in n]
-            if not kind:
+            names = [known for number, known in _SUITES if number in suites and kind in known]
+            if not names:
                 raise ValueError("suites")
         else:
-            kind = [n for n in c.get_ciphers() if kind in n]
-        c.set_ciphers(kind)
+            names = [known for known in context.get_ciphers() if kind in known]
+        context.set_ciphers(names)
 
     def connect(self, now):
         """Start a handshake; a session that is open ends."""
         self.close()
-        self.state = 1
+        self.state = CONNECTING
         self.error = 0
         self.end = ticks_add(now, self.within)
         self.seen = 0
-        self.bio = Bio(self.lower)
-        self.s = self.c.wrap_socket(
-            self.bio, do_handshake_on_connect=False, server_hostname=self.name
+        self.datagram = Datagram(self.socket)
+        self.stream = self.context.wrap_socket(
+            self.datagram, do_handshake_on_connect=False, server_hostname=self.name
         )
-        self.read(0)
+        self.read(1)
 
-    def read(self, n):
-        # Lets tls work on the datagram, or its timers; the plaintext where there is some.
+    def read(self, length):
+        """Let tls work on the datagram, or its timers; the plaintext where there is some."""
         try:
-            return self.s.recv(n or 1)
-        except (OSError, ValueError) as e:
-            e = e.args[0]
+            return self.stream.recv(length)
+        except (OSError, ValueError) as error:
             if not self.error:
-                # A text tells what is wrong with the certificate; -0x2700 is that without the text.
-                self.error = (
-                    42
-                    if isinstance(e, str) or e == -0x2700
-                    else self.silent()
-                    if e == -0x6800
-                    else 40
-                )
-            self.state = 3
-            self.s = None
+                self.error = self.alert_of(error.args[0])
+            self.state = FAILED
+            self.stream = None
 
-    def silent(self):
-        # As record.Secure has it: -2 where the server answered, but not to the end.
-        return -2 if self.seen else -1
+    def alert_of(self, reason):
+        """The number for `error`, from what tls raised."""
+        if isinstance(reason, str) or reason == _X509_VERIFY_FAILED:
+            # a text tells what is wrong with the certificate
+            return BAD_CERTIFICATE
+        return self.silence() if reason == _TIMEOUT else HANDSHAKE_FAILURE
+
+    def silence(self):
+        return SILENT_TO_FINISHED if self.seen else SILENT
 
     def feed(self, data, now):
         """The application's plaintext in a datagram, or None."""
-        if self.s is None or not data:
-            return
-        self.bio.data = data
-        self.seen |= 4
-        i = 0
-        while self.state == 1 and i + 13 < len(data):
-            if data[i + 4]:
-                self.seen |= 1
-            elif data[i] == 20:
-                self.seen |= 2
-            elif data[i] == 21:
-                self.error = data[-1] if data[i + 13] == 2 else 0
-            i += 13 + (data[i + 11] << 8 | data[i + 12])
-        p = self.read(len(data))
-        if p == b"":
+        if self.stream is None or not data:
+            return None
+        self.datagram.data = data
+        self.seen |= _ANYTHING
+        if self.state == CONNECTING:
+            self.look_at(data)
+        plaintext = self.read(len(data))
+        if plaintext == b"":
             # close_notify
-            self.state = 0
-            self.s = None
-        elif self.state == 1:
+            self.state = CLOSED
+            self.stream = None
+        elif self.state == CONNECTING:
             # Both parts of the server's last flight, and no complaint.
-            if p or self.seen == 7:
-                self.state = 2
+            if plaintext or self.seen == _ANYTHING | _SEALED | _CHANGED:
+                self.state = OPEN
                 self.error = 0
-        return p or None
+        return plaintext or None
 
-    def send(self, buf, start, end):
-        """Send buf[start:end]; OSError where the channel is not open."""
-        if self.state != 2:
-            raise OSError(107)  # ENOTCONN
-        self.s.write(memoryview(buf)[start:end])
+    def look_at(self, data):
+        """Note what the records of a datagram are: tls tells neither its progress nor the alert's number."""
+        at = 0
+        while at + _HEADER < len(data):
+            if data[at + 4]:
+                self.seen |= _SEALED
+            elif data[at] == CHANGE_CIPHER_SPEC:
+                self.seen |= _CHANGED
+            elif data[at] == ALERT:
+                self.error = data[-1] if data[at + _HEADER] == FATAL else 0
+            at += _HEADER + (data[at + 11] << 8 | data[at + 12])
+
+    def send(self, buffer, start, end):
+        """Send buffer[start:end]; OSError where the connection is not open."""
+        if self.state != OPEN:
+            raise OSError(_ENOTCONN)
+        self.stream.write(memoryview(buffer)[start:end])
 
     def poll(self, now):
         """Do what is due; ms until the next time, or -1."""
-        if self.state != 1:
+        if self.state != CONNECTING:
             return -1
         if ticks_diff(self.end, now) <= 0:
-            self.state = 3
-            self.error = self.silent()
-            self.s = None
+            self.state = FAILED
+            self.error = self.silence()
+            self.stream = None
             return -1
-        self.read(0)
-        return 250 if self.state == 1 else -1
+        self.read(1)
+        return _TIMERS if self.state == CONNECTING else -1
 
     def close(self):
         """Let go of the session; tls does not tell the server."""
-        if self.s:
+        if self.stream:
             try:
-                self.s.close()
+                self.stream.close()
             except OSError:
                 pass
-        self.s = self.bio = None
-        self.state = 0
+        self.stream = self.datagram = None
+        self.state = CLOSED
 
     def dump(self):
         """Nothing: tls keeps its keys to itself."""
@@ -210,6 +241,6 @@ class Native:
 
     keep = dump
 
-    def restore(self, b):
+    def restore(self, data):
         """False: there is nothing to restore."""
         return False

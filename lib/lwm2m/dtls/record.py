@@ -1,121 +1,51 @@
-# DTLS 1.2 records: the secure channel, AES-128-CCM-8, Connection ID, replay window, what survives a deep sleep
+# DTLS 1.2 records: the secure connection, Connection ID, replay window, what survives a deep sleep
 # SPDX-License-Identifier: MIT
-from ..crypto.provider import aes
 from ..port import struct, sys
+from .ccm import Ccm
+from .numbers import (
+    ALERT,
+    APPLICATION_DATA,
+    CLOSE_NOTIFY,
+    CLOSED,
+    CONNECTING,
+    FAILED,
+    FATAL,
+    FINISHED,
+    HANDSHAKE,
+    HELLO_REQUEST,
+    NO_RENEGOTIATION,
+    OPEN,
+    PSK_AES_128_CBC_SHA256,
+    PSK_AES_128_CCM_8,
+    TLS12_CID,
+    WARNING,
+)
 
-_CCM_8 = const(0xC0A8)  # TLS_PSK_WITH_AES_128_CCM_8, RFC 6655
-_CBC = const(0xAE)  # TLS_PSK_WITH_AES_128_CBC_SHA256, RFC 5487
-_CHUNK = const(256)  # bytes that are ciphered in one go; a multiple of 16
-_AHEAD = const(64)  # sequence numbers that a saved state leaves to the running session
+SUITES = (PSK_AES_128_CCM_8, PSK_AES_128_CBC_SHA256)
+
+# A record's header (RFC 6347 4.1): type, version, epoch and number in eight bytes, the Connection ID, the length.
+_HEADER = const(13)  # bytes without the Connection ID
+_VERSION = const(0xFEFD)
+_WINDOW = const(64)  # numbers below the highest whose repetitions are known
+_WINDOW_MASK = const(0xFFFFFFFFFFFFFFFF)
+
+_AHEAD = const(64)  # record numbers that a saved state leaves to the running session
 _NEVER = const(0x3FFFFFFF)
-SUITES = (_CCM_8, _CBC)
-_ZERO = bytes(16)
 
+# A dump: form, extensions, suite, three numbers of eight bytes, then five strings with their length before them.
+_FORM = const(1)
+_FIRST_NUMBER = const(4)
+_FIRST_STRING = const(28)
+_CCM_KEYS = const(40)  # bytes of the key block
+_CBC_KEYS = const(96)
 
-def count(s, n, k):
-    # Number the counter blocks in s[:n] from k.
-    for n in range(15, n, 16):
-        s[n] = k
-        k += 1
-
-
-def xor(m, i, n, s):
-    # By long integers: a loop in bytecode takes ten times as long.
-    v = int.from_bytes(m[i : i + n], "big") ^ int.from_bytes(s[:n], "big")
-    struct.pack_into("%ds" % n, m, i, v.to_bytes(n, "big"))
-
-
-try:
-    from ..crypto.viper import count, xor
-except (ImportError, SyntaxError, ValueError):
-    pass
-
-
-class Ccm:
-    """AES-128-CCM-8 in one direction; `keys` is the key block, `side` 0 the client's half, 1 the server's."""
-
-    HEAD = 8  # bytes of nonce between header and ciphertext
-
-    def __init__(self, keys, side, ems, cid):
-        self.key = keys[16 * side : 16 * side + 16]
-        self.ecb = aes(self.key, 1)
-        # What the MAC covers besides the content: B0 with the nonce, then the record's header (RFC 6655 3, RFC 9146 5.3).
-        p = bytes(8) + b"\x17\xfe\xfd\0\0"
-        self.at = 18
-        if cid:
-            p = b"\xff" * 8 + bytes((25, len(cid), 25, 254, 253)) + bytes(8) + cid + b"\0\0"
-            self.at = 31
-        self.size = len(p) + 16
-        p = (
-            b"\x5a"
-            + keys[32 + 4 * side : 36 + 4 * side]
-            + bytes(11)
-            + len(p).to_bytes(2, "big")
-            + p
-        )
-        self.p = bytearray(p + bytes(-len(p) & 15))
-
-    def crypt(self, typ, number, nonce, m, i, n, open):
-        """Cipher m[i:i+n] in place, the tag goes behind it. 16 bytes there must be 0."""
-        p = self.p
-        j = self.at
-        struct.pack_into("8s", p, 5, nonce)
-        struct.pack_into("8s", p, j, number)
-        if j == 18:
-            p[26] = typ
-        j = self.size
-        p[14] = p[j] = n >> 8
-        p[15] = p[j + 1] = n & 255
-        # A new CBC object for each record: dearer to keep and to rewind than to make.
-        cbc = aes(self.key, 2, _ZERO)
-        s = cbc.encrypt(p)
-        tag = s[-16:-8]
-        nonce = b"\2" + p[1:13] + b"\0\0\0"
-        k = 1
-        while n > 0:
-            w = n if n < _CHUNK else _CHUNK
-            q = (w + 15) & -16
-            if not open:
-                s = cbc.encrypt(m[i : i + q])
-                tag = s[-16:-8]
-            s = bytearray(nonce * (q >> 4))
-            count(s, q, k)
-            self.ecb.encrypt(s, s)
-            xor(m, i, w, s)
-            if open:
-                cbc.encrypt(m[i : i + q], s)
-                tag = s[-16:-8]
-            k += 16
-            i += w
-            n -= w
-        struct.pack_into("8s", m, i, tag)
-        xor(m, i, 8, self.ecb.encrypt(nonce))
-
-    def seal(self, typ, number, m, start, end):
-        """Seal m[start:end] in place, the nonce goes before it and the tag behind; the new end."""
-        struct.pack_into("8s", m, start - 8, number)
-        struct.pack_into("16s", m, end, _ZERO)
-        self.crypt(typ, number, number, m, start, end - start, False)
-        return end + 8
-
-    def open(self, typ, number, m):
-        """The plaintext of a record's body as a memoryview, or None where it is not authentic."""
-        n = len(m) - 16
-        if 0 <= n < 4080:  # the counter has one byte here
-            b = memoryview(bytearray(n + 16))
-            # zeros behind it
-            struct.pack_into("%ds" % (n + 16), b, 0, m[8:-8])
-            self.crypt(typ, number, m[:8], b, 0, n, True)
-            # An XOR of the whole, so that the time tells nothing of the place of a difference.
-            xor(b, n, 8, m[-8:])
-            if not int.from_bytes(b[n : n + 8], "big"):
-                return b[:n]
+_ENOTCONN = const(107)
 
 
 class Connection:
     """A DTLS 1.2 client (RFC 6347) with a pre-shared key, as a channel: a datagram in, a datagram out.
 
-    lower:    what sends the datagrams, by `send(buf, start, end)`
+    socket:   what sends the datagrams, by `send(buffer, start, end)`
     identity: PSK identity, text or bytes; key: bytes
     suites:   cipher suites in order of preference
     cid:      Connection ID (RFC 9146): True offers it and asks for none in what is received, a number is
@@ -125,9 +55,8 @@ class Connection:
     timeout:  ms before the first retransmission in the handshake; doubles, 4 times
     save:     `save(bytes)` keeps what `dump()` gives. Only with it a Connection ID outlives this object.
 
-    `state` is 0 closed, 1 connecting, 2 open, 3 failed; `error` the number of the alert that ended it, -1
-    where the server was silent, -2 where it was silent to the Finished message: a wrong key most of the time.
-    A buffer that is sent needs HEAD bytes before and TAIL bytes behind what it holds.
+    `state` is CLOSED, CONNECTING, OPEN or FAILED; `error` the number of the alert that ended it, or SILENT,
+    SILENT_TO_FINISHED. A buffer that is sent needs HEAD bytes before and TAIL bytes behind what it holds.
     """
 
     HEAD = 32
@@ -135,7 +64,7 @@ class Connection:
 
     def __init__(
         self,
-        lower,
+        socket,
         identity,
         key,
         suites=SUITES[:1],
@@ -147,114 +76,120 @@ class Connection:
     ):
         if random is None:
             from ..port import urandom as random
-        self.lower = lower
+        self.socket = socket
         self.identity = identity.encode() if isinstance(identity, str) else identity
         self.key = key
         self.suites = suites
-        self.offer = cid
+        self.offered_cid = cid
         self.random = random
         self.timeout = timeout
         self.save = save
         self.error = 0
-        if _CBC in suites:
+        if PSK_AES_128_CBC_SHA256 in suites:
             from .cbc import Cbc
 
             # More for HMAC-SHA256, an explicit IV and the padding.
             self.HEAD = 40
             self.TAIL = 50
-        self.sid = self.master = b""
-        self.reset(0)
+        self.session_id = self.master = b""
+        self.reset(CLOSED)
         if session:
             self.restore(session)
 
     def reset(self, state):
-        # Without keys, and without what belongs to them.
+        """Go to a state without keys, and without what belongs to them."""
         self.state = state
-        self.hs = self.rd = self.wr = self.more = None
-        self.cid = self.peer = self.keys = b""
-        # The replay window: `last` is the highest number received, `seen` has a bit for each of the 64 up to it.
-        self.seq = self.last = self.seen = 0
-        self.limit = 0 if self.save else _NEVER
+        self.handshake = self.opener = self.sealer = self.more = None
+        self.own_cid = self.peer_cid = self.keys = b""
+        # `window` has a bit for each of the 64 numbers up to the highest received.
+        self.next_number = self.highest = self.window = 0
+        self.save_at = 0 if self.save else _NEVER
 
-    def setup(self, suite, keys, cid, peer):
-        """Take a key block; `cid` is what the server puts into its records, `peer` what it wants in ours."""
+    def use_keys(self, suite, keys, own_cid, peer_cid):
+        """Take a key block; the server puts own_cid into its records, and wants peer_cid in ours."""
         self.suite = suite
         self.keys = keys
-        self.cid = cid
-        self.peer = peer
+        self.own_cid = own_cid
+        self.peer_cid = peer_cid
         cipher = Ccm
-        if suite == _CBC:
+        if suite == PSK_AES_128_CBC_SHA256:
             from .cbc import Cbc as cipher
-        self.wr = cipher(keys, 0, self.ems, peer)
-        self.head = ">BH8s%dsH" % len(peer)
-        self.room = 13 + len(peer) + self.wr.HEAD  # before the plaintext
-        self.rd = cipher(keys, 1, self.ems, cid)
+        self.sealer = cipher(keys, 0, self.extensions, peer_cid)
+        self.header_format = ">BH8s%dsH" % len(peer_cid)
+        self.header_room = _HEADER + len(peer_cid) + self.sealer.HEAD
+        self.opener = cipher(keys, 1, self.extensions, own_cid)
 
     def connect(self, now):
         """Start a handshake, by the session where there is one (RFC 5246 7.3); a session that is open ends."""
         from .handshake import Handshake
 
-        self.reset(1)
+        self.reset(CONNECTING)
         self.error = 0
-        self.hs = Handshake(self)
-        self.hs.start(now)
+        self.handshake = Handshake(self)
+        self.handshake.start(now)
 
     def release(self):
         """Let go of the handshake, and of its module, which is imported anew for the next."""
-        self.hs = None
+        self.handshake = None
         name = __name__[:-6]
         if sys.modules.pop(name + "handshake", None):
             del sys.modules[name[:-1]].handshake
 
     def fail(self, state, error):
-        """End it; `error` is the alert's number, or negative."""
+        """End the connection; `error` is the alert's number, or negative."""
         if error > 0:
-            self.sid = b""  # RFC 5246 7.2.2
+            self.session_id = b""  # RFC 5246 7.2.2
         self.error = error
         self.reset(state)
         self.release()
 
-    def alert(self, level, number):
+    # sending
+
+    def send_alert(self, level, number):
         """Send an alert in the epoch that has begun (RFC 5246 7.2)."""
-        if self.wr:
-            b = bytearray(self.HEAD + self.TAIL + 2)
-            b[self.HEAD] = level
-            b[self.HEAD + 1] = number
-            self.out(21, b, self.HEAD, self.HEAD + 2)
+        if self.sealer:
+            buffer = bytearray(self.HEAD + self.TAIL + 2)
+            buffer[self.HEAD] = level
+            buffer[self.HEAD + 1] = number
+            self.send_record(ALERT, buffer, self.HEAD, self.HEAD + 2)
         else:
-            b = b"\x15\xfe\xfd\0\0\0\0\0\0\xff\xff\0\2" + bytes((level, number))
-            self.lower.send(b, 0, 15)
+            record = b"\x15\xfe\xfd\0\0\0\0\0\0\xff\xff\0\2" + bytes((level, number))
+            self.socket.send(record, 0, len(record))
 
-    def out(self, typ, buf, start, end, first=None):
-        """Send buf[start:end] as one record of a type, in a datagram that begins at `first` if it is given."""
-        n = self.room
-        if n > start:
+    def send_record(self, record_type, buffer, start, end, first=None):
+        """Send buffer[start:end] as one record, in a datagram that begins at `first` if it is given."""
+        room = self.header_room
+        if room > start:
             # A long Connection ID of the server's needs more room than HEAD promises.
-            b = bytearray(n + end - start + self.TAIL)
-            struct.pack_into("%ds" % (end - start), b, n, memoryview(buf)[start:end])
-            buf = b
-            end += n - start
-            start = n
-        if self.seq >= self.limit and self.state == 2:
+            content = memoryview(buffer)[start:end]
+            buffer = bytearray(room + end - start + self.TAIL)
+            struct.pack_into("%ds" % (end - start), buffer, room, content)
+            end += room - start
+            start = room
+        if self.next_number >= self.save_at and self.state == OPEN:
             self.keep()
-        number = b"\0\1" + self.seq.to_bytes(6, "big")
-        self.seq += 1
-        m = memoryview(buf)
-        if self.peer:
-            m[end] = typ
+        number = b"\0\1" + self.next_number.to_bytes(6, "big")
+        self.next_number += 1
+        data = memoryview(buffer)
+        if self.peer_cid:
+            data[end] = record_type
             end += 1
-            typ = 25
-        end = self.wr.seal(typ, number, m, start, end)
-        n = start - n
-        start -= self.wr.HEAD
-        struct.pack_into(self.head, m, n, typ, 0xFEFD, number, self.peer, end - start)
-        self.lower.send(buf, n if first is None else first, end)
+            record_type = TLS12_CID
+        end = self.sealer.seal(record_type, number, data, start, end)
+        header = start - room
+        length = end - start + self.sealer.HEAD
+        struct.pack_into(
+            self.header_format, data, header, record_type, _VERSION, number, self.peer_cid, length
+        )
+        self.socket.send(buffer, header if first is None else first, end)
 
-    def send(self, buf, start, end):
-        """Send buf[start:end], sealed where it lies; OSError where the channel is not open."""
-        if self.state != 2:
-            raise OSError(107)  # ENOTCONN
-        self.out(23, buf, start, end)
+    def send(self, buffer, start, end):
+        """Send buffer[start:end], sealed where it lies; OSError where the connection is not open."""
+        if self.state != OPEN:
+            raise OSError(_ENOTCONN)
+        self.send_record(APPLICATION_DATA, buffer, start, end)
+
+    # receiving
 
     def feed(self, data, now):
         """The application's plaintext in a datagram, or None.
@@ -264,141 +199,170 @@ class Connection:
         if data is None:
             data = self.more
         self.more = None
-        while data and len(data) > 12:
-            h = 11 + len(self.cid) if data[0] == 25 else 11
-            e = h + 2
-            if len(data) < e:
+        while data and len(data) >= _HEADER:
+            length_at = _HEADER - 2
+            if data[0] == TLS12_CID:
+                length_at += len(self.own_cid)
+            body = length_at + 2
+            if len(data) < body:
                 break
-            e += data[h] << 8 | data[h + 1]
-            if len(data) < e:
+            end = body + (data[length_at] << 8 | data[length_at + 1])
+            if len(data) < end:
                 break
-            p = self.record(bytes(data[:h]), memoryview(data)[h + 2 : e], now)
-            data = data[e:]
-            if p:
+            plaintext = self.receive_record(
+                bytes(data[:length_at]), memoryview(data)[body:end], now
+            )
+            data = data[end:]
+            if plaintext:
                 self.more = data
-                return p
+                return plaintext
+        return None
 
-    def record(self, head, m, now):
-        """Take one record; the plaintext where it is the application's."""
-        typ = head[0]
-        epoch = head[4]
-        if head[1] != 254 or head[3] or epoch > 1:
-            return
+    def receive_record(self, header, body, now):
+        """Take one record, its header being without the length; the plaintext where it is the application's."""
+        epoch = header[4]
+        if header[1] != 254 or header[3] or epoch > 1:
+            return None
         if epoch:
-            # With a Connection ID of ours every protected record has it (RFC 9146 4).
-            if (
-                not self.rd
-                or head[2] != 253
-                or head[11:] != self.cid
-                or typ == 25
-                and not self.cid
-            ):
-                return
-            n = int.from_bytes(head[5:11], "big")
-            d = self.last - n
-            if d > 63 or d >= 0 and self.seen >> d & 1:
-                return
-            m = self.rd.open(typ, head[3:11], m)
-            if m is None:
-                return
-            if d < 0:
-                self.seen = (self.seen << -d | 1) & 0xFFFFFFFFFFFFFFFF if d > -64 else 1
-                self.last = n
-            else:
-                self.seen |= 1 << d
-            if typ == 25:
-                n = len(m)
-                while n and not m[n - 1]:
-                    n -= 1
-                if not n:
-                    return
-                typ = m[n - 1]
-                m = m[: n - 1]
-            if self.state == 2:
-                if typ == 23:
-                    if self.hs:
-                        self.release()
-                    return bytes(m)  # its slices are kept, and compared
-                if typ == 22 and len(m) > 11:
-                    if m[0] == 20 and self.hs:
-                        # It did not get the last flight of a resumption.
-                        self.hs.flush(now)
-                    elif not m[0]:
-                        self.alert(1, 100)  # no_renegotiation
-        elif self.state != 1:
-            return  # anybody could have sent it
-        if typ == 21 and len(m) == 2:
-            if m[0] == 2 or not m[1]:
-                if self.state == 2 and not m[1]:
-                    self.alert(1, 0)
-                self.fail(3 if m[0] == 2 or self.state == 1 else 0, m[1])
-        elif typ == 22 and self.state == 1:
-            self.hs.feed(m, epoch, now)
+            return self.receive_sealed(header, body, now)
+        if self.state == CONNECTING:
+            # Later anybody could have sent it.
+            self.receive_control(header[0], body, epoch, now)
+        return None
+
+    def receive_sealed(self, header, body, now):
+        record_type = header[0]
+        # With a Connection ID of ours every protected record has it (RFC 9146 4).
+        if (
+            not self.opener
+            or header[2] != 253
+            or header[11:] != self.own_cid
+            or (record_type == TLS12_CID and not self.own_cid)
+        ):
+            return None
+        number = int.from_bytes(header[5:11], "big")
+        behind = self.highest - number
+        if behind >= _WINDOW or behind >= 0 and self.window >> behind & 1:
+            return None
+        content = self.opener.open(record_type, header[3:11], body)
+        if content is None:
+            return None
+        self.received(number, behind)
+        if record_type == TLS12_CID:
+            # its own type stands behind the content, zeros may follow
+            end = len(content)
+            while end and not content[end - 1]:
+                end -= 1
+            if not end:
+                return None
+            record_type = content[end - 1]
+            content = content[: end - 1]
+        if self.state == OPEN and record_type == APPLICATION_DATA:
+            if self.handshake:
+                self.release()
+            return bytes(content)  # its slices are kept, and compared
+        self.receive_control(record_type, content, 1, now)
+        return None
+
+    def received(self, number, behind):
+        """Note the number of an authentic record, `behind` the highest so far, in the replay window."""
+        if behind >= 0:
+            self.window |= 1 << behind
+        else:
+            self.window = (self.window << -behind | 1) & _WINDOW_MASK if behind > -_WINDOW else 1
+            self.highest = number
+
+    def receive_control(self, record_type, content, epoch, now):
+        """Take an alert, or a message of a handshake."""
+        if record_type == ALERT and len(content) == 2:
+            self.receive_alert(content[0], content[1])
+        elif record_type == HANDSHAKE:
+            if self.state == CONNECTING:
+                self.handshake.feed(content, epoch, now)
+            elif self.state == OPEN and len(content) >= 12:
+                if content[0] == FINISHED and self.handshake:
+                    # It did not get the last flight of a resumption.
+                    self.handshake.flush(now)
+                elif content[0] == HELLO_REQUEST:
+                    self.send_alert(WARNING, NO_RENEGOTIATION)
+
+    def receive_alert(self, level, number):
+        if level != FATAL and number != CLOSE_NOTIFY:
+            return
+        if self.state == OPEN and number == CLOSE_NOTIFY:
+            self.send_alert(WARNING, CLOSE_NOTIFY)
+        failed = level == FATAL or self.state == CONNECTING
+        self.fail(FAILED if failed else CLOSED, number)
 
     def poll(self, now):
         """Do what is due; ms until the next time, or -1."""
-        return self.hs.poll(now) if self.state == 1 else -1
+        return self.handshake.poll(now) if self.state == CONNECTING else -1
 
     def close(self):
         """Tell the server (close_notify), and forget the keys; the session stays for a resumption."""
-        if self.state == 2:
-            self.alert(1, 0)
-        self.fail(0, 0)
+        if self.state == OPEN:
+            self.send_alert(WARNING, CLOSE_NOTIFY)
+        self.fail(CLOSED, 0)
+
+    # what outlives this object
 
     def dump(self):
         """The session as bytes, for `restore`; with `save` the keys too, where a Connection ID makes them of use.
 
-        The saved sequence number is 64 ahead: before the session gets there it saves again.
+        The saved record number is 64 ahead: before the session gets there it saves again.
         """
-        b = bytearray(b"\1")
+        out = bytearray((_FORM,))
         keys = b""
-        if self.state == 2 and self.save:
-            self.limit = _NEVER
-            if self.peer:
+        if self.state == OPEN and self.save:
+            self.save_at = _NEVER
+            if self.peer_cid:
                 keys = self.keys
-                self.limit = self.seq + _AHEAD
-        if self.sid or keys:
-            b += bytes((self.ems,)) + self.suite.to_bytes(2, "big")
-            for n in (self.limit if keys else 0, self.last, self.seen):
-                b += n.to_bytes(8, "big")
-            for x in (self.sid, self.master, keys, self.cid, self.peer):
-                b.append(len(x))
-                b += x
-        return bytes(b)
+                self.save_at = self.next_number + _AHEAD
+        if self.session_id or keys:
+            out += bytes((self.extensions,)) + self.suite.to_bytes(2, "big")
+            for number in (self.save_at if keys else 0, self.highest, self.window):
+                out += number.to_bytes(8, "big")
+            for string in (self.session_id, self.master, keys, self.own_cid, self.peer_cid):
+                out.append(len(string))
+                out += string
+        return bytes(out)
 
     def keep(self):
         """Save what `dump` gives, where there is `save`; the same."""
-        b = self.dump()
+        data = self.dump()
         if self.save:
             # Where this raises, nothing more goes out: a number must not be used twice.
-            n = self.limit
-            self.limit = 0
-            self.save(b)
-            self.limit = n
-        return b
+            save_at = self.save_at
+            self.save_at = 0
+            self.save(data)
+            self.save_at = save_at
+        return data
 
-    def restore(self, b):
+    def restore(self, data):
         """Take what `dump` gave: open at once where it has a Connection ID and there is `save`; False if it is not
         from here."""
-        f = []
-        i = 28
-        while i < len(b):
-            n = i + 1 + b[i]
-            f.append(bytes(b[i + 1 : n]))
-            i = n
-        if i != len(b) or len(f) != 5 or b[0] != 1 or b[4] or b[5]:
+        strings = []
+        at = _FIRST_STRING
+        while at < len(data):
+            end = at + 1 + data[at]
+            strings.append(bytes(data[at + 1 : end]))
+            at = end
+        # a number of this client's never fills the upper two of its bytes
+        if at != len(data) or len(strings) != 5 or data[0] != _FORM or data[4] or data[5]:
             return False
-        n = b[2] << 8 | b[3]
-        if n not in self.suites or len(f[2]) not in (0, 96 if n == _CBC else 40):
+        suite = data[2] << 8 | data[3]
+        key_length = _CBC_KEYS if suite == PSK_AES_128_CBC_SHA256 else _CCM_KEYS
+        if suite not in self.suites or len(strings[2]) not in (0, key_length):
             return False
-        self.reset(0)
-        self.ems = b[1]
-        self.suite = n
-        self.sid, self.master, keys, cid, peer = f
+        self.reset(CLOSED)
+        self.extensions = data[1]
+        self.suite = suite
+        self.session_id, self.master, keys, own_cid, peer_cid = strings
         if keys and self.save:
-            self.setup(self.suite, keys, cid, peer)
-            self.seq, self.last, self.seen = (
-                int.from_bytes(b[i : i + 8], "big") for i in range(4, 28, 8)
+            self.use_keys(suite, keys, own_cid, peer_cid)
+            self.next_number, self.highest, self.window = (
+                int.from_bytes(data[at : at + 8], "big")
+                for at in range(_FIRST_NUMBER, _FIRST_STRING, 8)
             )
-            self.state = 2
+            self.state = OPEN
         return True

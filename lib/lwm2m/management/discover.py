@@ -23,7 +23,7 @@ def discover(session, message, writer):
         # the path that was asked for has the attributes that it inherits, too
         depth = _RESOURCE_INSTANCE - path.count(ABSENT)
         more += attributes_text(session, path, _ANY_DEPTH if path == message.path else depth)
-        put_link(writer, session.client.root_path, format_path(oid, iid, rid, riid), more)
+        put_link(writer, session.client._root_path, format_path(oid, iid, rid, riid), more)
 
     def put_resource(iid, its_rid, definition):
         value = tree.read(oid, iid, its_rid) if definition & MULTIPLE else None

@@ -48,7 +48,7 @@ def execute(session, message, definition):
     check_arguments(arguments)
     function = session.tree.call_hook(ON_EXECUTE, oid, iid, rid, arguments)
     if oid == SERVER:
-        session.client.run_command(iid, rid)
+        session.client._run_command(iid, rid)
     elif not function:
         raise CoapError(NOT_FOUND)
     return CHANGED
@@ -148,7 +148,7 @@ def accept_values(session, oid, values, access):
             raise CoapError(METHOD_NOT_ALLOWED)
         if isinstance(value, dict) != bool(definition & MULTIPLE):
             raise ValueError
-        accepted.append((iid, rid, session.client.accept_value(oid, rid, value)))
+        accepted.append((iid, rid, session.client._accept_value(oid, rid, value)))
         tree.call_hook(VALIDATE, oid, iid, rid, to_native(definition, value))
     for iid, rid, value in accepted:
         tree.call_hook(ON_WRITE, oid, iid, rid, to_native(tree.definition(oid, rid), value))
@@ -157,11 +157,10 @@ def accept_values(session, oid, values, access):
 
 def store_values(session, oid, values):
     """Store what accept_values() gave, and tell those who want to know what a server wrote."""
-    written = session.client.written
     for iid, rid, value in values:
         session.tree.store(oid, iid, rid, ABSENT, value)
-        if written and not session.bootstrap:
-            written(oid, iid, rid, value)
+        if not session.bootstrap:
+            session.client._resource_written(oid, iid, rid, value)
 
 
 def create(session, message, writer):
@@ -201,7 +200,7 @@ def create(session, message, writer):
         raise
     if client.access:
         client.access.created(session, oid, iid)
-    for segment in client.root:
+    for segment in client._root:
         writer.option(LOCATION_PATH, segment)
     for number in oid, iid:
         writer.option(LOCATION_PATH, b"%d" % number)

@@ -81,4 +81,4 @@ def setup(client):
         (ON_EXECUTE, STOP, counted.stop),
     ):
         tree.add_hook(kind, CONNECTIVITY_STATISTICS, 0, rid, function)
-    client.meter = counted.tap
+    client.taps.append(counted.tap)

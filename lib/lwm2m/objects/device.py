@@ -58,10 +58,10 @@ def setup(client):
 
     def begin_anew(wipe):
         # Factory Reset forgets what a bootstrap brought; on a host the client alone starts anew
-        if wipe and client.bootstrap_account() >= 0:
-            client.bootstrap(None)
+        if wipe and client._bootstrap_account() >= 0:
+            client._bootstrap(None)
         elif not restart():
-            client.register(None)
+            client._register(None)
 
     def clear_errors(path, arguments):
         tree.store(DEVICE, 0, ERROR_CODE, -1, {0: _NO_ERROR})

@@ -4,10 +4,10 @@
 # ticks_ms(), ticks_add(t, ms), ticks_diff(t, t); time() whole seconds since 1970; urandom(n) bytes fit for keys, or
 # OSError; ready(ms=0) waits so long for a datagram, True where there is one; identity() the device's own name or
 # None; restart() starts it anew, True, or False where it can't; open_udp(host, port, options, local) a channel:
-# send(buf, start, end), where a loss raises nothing, recv() a datagram as bytes or None at once, close(). `options`
-# is set_socketoptions or None, `local` the port to bind or 0. pdp(), where there is one, gives (active, APN) to
-# quectel.py; start_thread(fn), where there are threads. Beside these, the modules of MicroPython that everything here
-# imports from this file, and cellular.py for object 4.
+# send(buf, start, end), where a loss raises nothing, recv() a whole datagram as bytes or None at once (b"" for one
+# that is too long), close(). `options` is set_socketoptions or None, `local` the port to bind or 0. pdp(), where
+# there is one, gives (active, APN) to quectel.py; start_thread(fn), where there are threads. Beside these, the modules
+# of MicroPython that everything here imports from this file, and cellular.py for object 4.
 
 
 def module(name):

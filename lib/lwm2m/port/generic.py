@@ -6,7 +6,7 @@ _select = module("select")
 _socket = module("socket")
 _time = module("time")
 
-_MTU = const(1536)
+MTU = const(1536)  # the longest datagram, bytes
 
 ticks_ms = _time.ticks_ms
 ticks_add = _time.ticks_add
@@ -59,6 +59,11 @@ def start_thread(function):
     _thread.start_new_thread(function, ())
 
 
+def whole(data):
+    # What a socket gives of a longer datagram is its beginning.
+    return data if len(data) <= MTU else b""
+
+
 class open_udp:
     """A socket toward one server: whole datagrams, never blocking."""
 
@@ -89,9 +94,9 @@ class open_udp:
             pass  # lost, as on the air: the retransmission tries again
 
     def recv(self):
-        """The next datagram, or None."""
+        """The next datagram, or None; b"" for one that is too long."""
         try:
-            return self.s.recv(_MTU)
+            return whole(self.s.recv(MTU + 1))
         except OSError:
             return None
 

@@ -5,6 +5,7 @@ from misc import Power as _Power
 
 from . import module
 from .generic import *
+from .generic import MTU, whole
 from .generic import open_udp as _udp
 from .generic import urandom as _urandom
 
@@ -89,8 +90,8 @@ class open_udp(_udp):
     def recv(self):
         try:
             while True:
-                d, a = self.s.recvfrom(1536)
+                d, a = self.s.recvfrom(MTU + 1)
                 if a[:2] == self.a[:2]:
-                    return d
+                    return whole(d)
         except OSError:
             return None

@@ -145,7 +145,7 @@ def cache(client, path, size, drops_oldest=False):
     """Keep up to `size` values of a resource with their times. What comes when that is full is dropped, or
     with `drops_oldest` takes the place of the oldest. KeyError where the instance is missing, ValueError where
     the path or the type does not allow it, there is a cache already, or there are `Series.most`."""
-    oid, iid, rid, riid, definition = client.resource_at(path)
+    oid, iid, rid, riid, definition = client._resource_at(path)
     tree = client.tree
     series = tree.series or Series(tree)
     if (

@@ -1,65 +1,115 @@
 # Bootstrap (Core 1.1.1 6.1): asked for by the client, or begun by the server
 # SPDX-License-Identifier: MIT
-from ..coap.numbers import CoapError
+from ..coap.numbers import (
+    CHANGED,
+    CONTENT,
+    DELETE,
+    DELETED,
+    GET,
+    LINK_FORMAT,
+    METHOD_NOT_ALLOWED,
+    NOT_ACCEPTABLE,
+    NOT_FOUND,
+    POST,
+    PUT,
+    CoapError,
+)
+from ..events import (
+    BOOTSTRAP,
+    BOOTSTRAP_REG_COMPLETE,
+    BOOTSTRAP_REG_FAILURE,
+    BOOTSTRAP_TRANSFER_COMPLETE,
+)
 from ..formats.link import put_link, version_attribute
+from ..ids import (
+    ABSENT,
+    ACCESS_CONTROL,
+    BOOTSTRAP_TIMEOUT,
+    DEVICE,
+    HIGHEST_ID,
+    IDENTITY,
+    IS_BOOTSTRAP,
+    MODE_NOSEC,
+    MODE_PSK,
+    SECRET_KEY,
+    SECURITY,
+    SECURITY_MODE,
+    SECURITY_SSID,
+    SERVER,
+    SERVER_URI,
+    SHORT_SERVER_ID,
+)
 from ..management.operations import decode_payload
-from .connect import parse_uri
-from .session import ON, Session
+from ..model.tree import MULTIPLE
 from ..model.values import format_path
-from ..coap.numbers import LINK_FORMAT
+from .connect import parse_uri
+from .session import BOOTSTRAPPING, FAILED, LONGEST_SLEEP, REQUESTING, Session
 
-_FAILED = const(4)
-_ASKING = const(7)
+
+def usable(account):
+    """Does an instance of object 0, {resource: value}, have an address and the keys that its mode needs?"""
+    mode = account.get(SECURITY_MODE, MODE_NOSEC)
+    if mode == MODE_PSK and not (account.get(IDENTITY) and account.get(SECRET_KEY)):
+        return False
+    try:
+        # coaps goes with a mode that has keys, coap with none
+        secure = parse_uri(str(account.get(SERVER_URI) or b"", "utf8"), mode != MODE_NOSEC)[0]
+        return secure == (mode != MODE_NOSEC)
+    except ValueError:
+        return False
 
 
 class Bootstrap(Session):
     """A session with the bootstrap server: all of its writes hold when it finishes, or none."""
 
     bootstrap = True
-    saved = None  # objects as they were, {object: {instance: {resource: value}}}, once the server writes
+    # Objects as they were, {object: {instance: {resource: value}}}; None: the server writes nothing now.
+    saved = None
     end = None  # seconds, when the server's account ends
 
-    def open(self, now):
-        c = self.client
-        if self.state == _FAILED and c.servers():
+    def open(self):
+        client = self.client
+        if self.state == FAILED and client._accounts():
             # no bootstrap server was to be had: perhaps the servers that are known take the client by now
-            c.call_soon(c.register, None)
+            client.call_soon(client._register, None)
         else:
-            Session.open(self, now)
+            Session.open(self)
 
-    def register(self, now):
-        if self.client._listening:
-            # the server may begin by itself: stay reachable for it
-            self.state = ON
+    def request(self):
+        """Ask for a bootstrap, or stay reachable for a server that may begin one by itself."""
+        if self.listening:
+            self.state = BOOTSTRAPPING
             return
-        self.state = _ASKING
-        self.emit(20)
+        self.state = REQUESTING
+        self.emit(BOOTSTRAP)
         if not self.coap:
-            return
-        q = [b"ep=" + self.client.endpoint.encode()]
-        self.coap.request(now, 2, (b"bs",), q, -1, None, self.answered)
+            return  # stopped by the application
+        query = [b"ep=" + self.client.endpoint.encode()]
+        self.coap.request(self.client.now, POST, (b"bs",), query, -1, None, self.answered)
 
-    def answered(self, code, p):
-        if code == 0x44:
-            self.emit(2)
+    def answered(self, code, message):
+        """The bootstrap request is answered, or lost (`code` below 0)."""
+        if code == CHANGED:
+            self.emit(BOOTSTRAP_REG_COMPLETE)
             self.begin()
         elif self.saved is None:
-            self.refused(1)
+            self.refused(BOOTSTRAP_REG_FAILURE)
 
     def begin(self):
-        """The server's writes follow, or have begun."""
-        c = self.client
+        """The server's writes follow, or go on."""
+        client = self.client
         if self.saved is None:
             self.saved = {}
-            if c._listening:
-                self.emit(20)
-        self.state = ON
-        self.due = c.now_s + c.bootstrap_timeout
-        c._bootstrap_triggered |= c._listening
-        c._listening = False
+            if self.listening:
+                self.emit(BOOTSTRAP)
+        self.state = BOOTSTRAPPING
+        self.due = client.now_s + client.bootstrap_timeout
+        if self.listening:
+            self.listening = False
+            client._bootstrap_triggered = True
 
     def restore(self):
-        # all back as it was before the server wrote
+        """All back as it was before the server wrote."""
         if self.saved:
             self.tree.objects.update(self.saved)
             self.tree.snapshots.clear()
@@ -70,142 +120,171 @@ class Bootstrap(Session):
         Session.close(self)
 
     def refused(self, event):
-        """All back as it was; on with the servers of before, where the bootstrap was not our own idea."""
-        c = self.client
+        """All back as it was; on with the servers of before, where the bootstrap was not the client's idea."""
+        client = self.client
         self.restore()
-        if c._bootstrap_triggered and c.servers():
-            c.call_soon(c.register, self)
+        if client._bootstrap_triggered and client._accounts():
+            client.call_soon(client._register, self)
             self.emit(event)
         else:
             self.fail(event)
 
-    def keep_object(self, o):
-        if o not in self.saved:
-            self.saved[o] = saved = {}
-            for i, d in self.tree.objects[o].items():
-                saved[i] = dict(d)
-
-    def tend(self, now, sec):
-        c = self.client
-        if self.saved is None:
-            if not self.end:
-                return -1
-            if sec < self.end:
-                return min(self.end - sec, 1000) * 1000
-            # the account of the bootstrap server ends, as 0/x/12 says (Core 1.1.1 E.1)
-            self.tree.delete(0, self.security_iid)
-            c.call_soon(c.sessions.remove, self)
-            self.close()
+    def tend(self, now):
+        """Do what is due while the server may write; the ms until something will be, or -1."""
+        client = self.client
+        if self.state != BOOTSTRAPPING:
+            return -1
+        if self.saved is not None:
+            if client.now_s < self.due:
+                return (self.due - client.now_s) * 1000
+            self.refused(BOOTSTRAP_REG_FAILURE)
             return 0
-        if sec >= self.due:
-            self.refused(1)
-            return 0
-        return (self.due - sec) * 1000
+        if not self.end:
+            return -1
+        if client.now_s < self.end:
+            return min(self.end - client.now_s, LONGEST_SLEEP) * 1000
+        # the account of the bootstrap server ends, as 0/x/12 says (Core 1.1.1 E.1)
+        self.tree.delete(SECURITY, self.security_iid)
+        client.call_soon(client.sessions.remove, self)
+        self.close()
+        return 0
 
-    def serve(self, p, w, now):
-        t = self.tree
-        o, i, r, ri = self.path = p.path
-        code = p.code
-        if code == 2 and p.name == b"bs":
+    # requests of the server
+
+    def answer_request(self, message, writer, now):
+        tree = self.tree
+        oid, iid, rid, riid = self.path = message.path
+        code = message.code
+        if code == POST and message.name == b"bs":
             return self.finish()
-        if o == 2:
-            self.client.enable_access_control()
-        if p.name or (o >= 0 and o not in t.objects):
-            raise CoapError(0x84)
-        ct = p.accept
-        if code == 1 and ct == LINK_FORMAT:
-            self.coap.put_body(p.block2, p.block1, -1, ct, self.discover)
-            return 0x45
-        if code == 3 and o >= 0:
+        if oid == ACCESS_CONTROL:
+            self.client._enable_access_control()
+        if message.name or (oid >= 0 and oid not in tree.objects):
+            raise CoapError(NOT_FOUND)
+        if code == PUT and oid >= 0:
             self.begin()
-            self.write(p, o, i, r, ri)
-            return 0x44
-        if r >= 0 or (code != 4 and (code != 1 or not 0 < o < 3)):
-            raise CoapError(0x85)
-        if i >= 0 and i not in t.objects[o]:
-            raise CoapError(0x84)
-        if code == 1:
-            return self.put_content(p, p.path, -1, self.client.default_format if ct < 0 else ct)
-        self.begin()
-        for x in (o,) if o >= 0 else list(t.objects):
-            for y in (i,) if i >= 0 else list(t.objects[x]):
-                # the bootstrap server's own account and the device object stay (Core 1.1.1 6.1.7.6)
-                if x != 3 and (x or y != self.security_iid):
-                    self.keep_object(x)
-                    t.delete(x, y)
-                elif i >= 0:
-                    raise ValueError
-        return 0x42
+            self.write(message)
+            return CHANGED
+        if code == GET and message.accept == LINK_FORMAT:
+            self.coap.put_body(message.block2, message.block1, -1, LINK_FORMAT, self.discover)
+            return CONTENT
+        if rid >= 0 or code != DELETE and (code != GET or oid != SERVER and oid != ACCESS_CONTROL):
+            raise CoapError(METHOD_NOT_ALLOWED)
+        if iid >= 0 and iid not in tree.objects[oid]:
+            raise CoapError(NOT_FOUND)
+        if code == DELETE:
+            self.begin()
+            self.delete(oid, iid)
+            return DELETED
+        content_format = message.accept
+        if content_format < 0:
+            content_format = self.client.default_format
+        return self.put_content(message, message.path, -1, content_format)
 
-    def write(self, p, o, i, r, ri):
-        t = self.tree
-        own = o == 0 and r < 0  # until it is known to stay a bootstrap server's
-        ids = [i] if i >= 0 else []
-        good = []
-        for x in decode_payload(self, p, o, i, r, ri, True):
-            k, n, v = x
-            row = t.definition(o, n)
-            if k < 0 or (row and isinstance(v, dict) != bool(row & 0x800)):
-                raise ValueError
-            if k not in ids:
-                ids.append(k)
-            if row:
-                good.append(x)
-            if k == self.security_iid and n == 1 and v:
-                own = False
-        if own and self.security_iid in ids:
+    def keep_object(self, oid):
+        """Remember how an object was, before its first change."""
+        if oid not in self.saved:
+            self.saved[oid] = saved = {}
+            for iid, values in self.tree.objects[oid].items():
+                saved[iid] = dict(values)
+
+    def delete(self, oid, iid):
+        """Bootstrap-Delete of an instance, an object (`iid` -1) or all (`oid` -1): but the server's own account
+        and the device object stay (Core 1.1.1 6.1.7.6)."""
+        tree = self.tree
+        if oid == DEVICE and iid >= 0 or oid == SECURITY and iid == self.security_iid:
             raise ValueError
-        self.keep_object(o)
-        for k in ids:
-            if k not in t.objects[o] or (r < 0 and o < 2):
-                t.create(o, k)
-        for k, n, v in good:
-            t.store(o, k, n, -1, v)
+        for each_oid in (oid,) if oid >= 0 else list(tree.objects):
+            if each_oid == DEVICE:
+                continue
+            for each_iid in (iid,) if iid >= 0 else list(tree.objects[each_oid]):
+                if each_oid != SECURITY or each_iid != self.security_iid:
+                    self.keep_object(each_oid)
+                    tree.delete(each_oid, each_iid)
+
+    def write(self, message):
+        """Bootstrap-Write (Core 1.1.1 6.1.7.5); resources that are not known are left out."""
+        tree = self.tree
+        oid, iid, rid, riid = message.path
+        iids = [iid] if iid >= 0 else []
+        values = []
+        stays_bootstrap = oid != SECURITY or rid >= 0
+        for value in decode_payload(self, message, oid, iid, rid, riid, True):
+            each_iid, each_rid, new = value
+            definition = tree.definition(oid, each_rid)
+            if not 0 <= each_iid <= HIGHEST_ID or (
+                definition and isinstance(new, dict) != bool(definition & MULTIPLE)
+            ):
+                raise ValueError
+            if each_iid not in iids:
+                iids.append(each_iid)
+            if definition:
+                values.append(value)
+            if each_iid == self.security_iid and each_rid == IS_BOOTSTRAP and new:
+                stays_bootstrap = True
+        # the server's own account may be replaced by that of a bootstrap server only
+        if not stays_bootstrap and self.security_iid in iids:
+            raise ValueError
+        self.keep_object(oid)
+        for each_iid in iids:
+            if each_iid not in tree.objects[oid] or (rid < 0 and oid <= SERVER):
+                tree.create(oid, each_iid)
+        for each_iid, each_rid, new in values:
+            tree.store(oid, each_iid, each_rid, ABSENT, new)
+
+    def consistent(self):
+        """Is there a server, and has each server one account with what its mode needs?"""
+        tree = self.tree
+        ssids = [tree.get(SERVER, iid, SHORT_SERVER_ID) for _, iid, _ in self.client._accounts()]
+        if not len(ssids) == len(set(ssids)) == len(tree.objects[SERVER]) > 0:
+            return False
+        for account in tree.objects[SECURITY].values():
+            if not usable(account):
+                return False
+        return True
 
     def finish(self):
-        """Bootstrap-Finish: every server has its security instance and its keys, and there is a server."""
+        """Bootstrap-Finish: 4.06 where what the server wrote can't be used (Core 1.1.1 6.1.7.2)."""
         self.begin()
-        c = self.client
-        t = self.tree
-        self.keep_object(1)
-        for i in list(t.objects[1]):
+        client = self.client
+        tree = self.tree
+        self.keep_object(SERVER)
+        for iid in list(tree.objects[SERVER]):
             # what waited for the server's number to come
-            if not t.get(1, i, 0):
-                t.delete(1, i)
-        ids = [t.get(1, i, 0) for _, i, _ in c.servers()]
-        good = len(ids) == len(set(ids)) == len(t.objects[1]) > 0
-        for d in t.objects[0].values():
-            mode = d.get(2, 3)
-            try:
-                # coaps goes with a mode that has keys, coap with none
-                good &= parse_uri(str(d.get(0) or b"", "utf8"), mode != 3)[0] == (mode != 3)
-            except ValueError:
-                good = False
-            if mode == 0 and not (d.get(3) and d.get(5)):
-                good = False
-        if not good:
-            c.call_soon(self.refused, 1)
-            raise CoapError(0x86)
-        self.emit(3)
+            if not tree.get(SERVER, iid, SHORT_SERVER_ID):
+                tree.delete(SERVER, iid)
+        if not self.consistent():
+            client.call_soon(self.refused, BOOTSTRAP_REG_FAILURE)
+            raise CoapError(NOT_ACCEPTABLE)
+        self.emit(BOOTSTRAP_TRANSFER_COMPLETE)
         self.saved = None
         self.attempts = self.sequences = 0
-        c.call_soon(c.register, self)
-        end = t.get(0, self.security_iid, 12)
-        self.end = end and c.now_s + end
-        return 0x44
+        client.call_soon(client._register, self)
+        seconds = tree.get(SECURITY, self.security_iid, BOOTSTRAP_TIMEOUT)
+        self.end = seconds and client.now_s + seconds
+        return CHANGED
 
-    def discover(self, w):
+    def discover(self, writer):
         """Bootstrap-Discover: instances, with `ssid` and `uri` (Core 1.1.1 6.1.7.3)."""
-        t = self.tree
-        w.put(b"</>;lwm2m=1.%d" % t.minor if t.minor else b'lwm2m="1.0"')
-        for o in sorted(t.objects):
-            if self.path[0] in (-1, o):
-                put_link(w, b"", format_path(o), version_attribute(t, o))
-                for i in t.instances(o):
-                    more = b""
-                    ssid = t.get(o, i, 0 if o else 10)
-                    if ssid and (o == 1 or not o and not t.get(0, i, 1)):
-                        more = b";ssid=%d" % ssid
-                        if not o and t.minor:
-                            more += b';uri="%s"' % t.get(0, i, 0)
-                    put_link(w, b"", format_path(o, i), more)
+        tree = self.tree
+        writer.put(b"</>;lwm2m=1.%d" % tree.minor if tree.minor else b'lwm2m="1.0"')
+        for oid in sorted(tree.objects):
+            if self.path[0] in (ABSENT, oid):
+                put_link(writer, b"", format_path(oid), version_attribute(tree, oid))
+                for iid in tree.instances(oid):
+                    put_link(writer, b"", format_path(oid, iid), self.server_attributes(oid, iid))
+
+    def server_attributes(self, oid, iid):
+        """What Bootstrap-Discover tells of an instance of objects 0 and 1."""
+        tree = self.tree
+        if oid == SECURITY and not tree.get(SECURITY, iid, IS_BOOTSTRAP):
+            ssid = tree.get(SECURITY, iid, SECURITY_SSID)
+        elif oid == SERVER:
+            ssid = tree.get(SERVER, iid, SHORT_SERVER_ID)
+        else:
+            return b""
+        if not ssid:
+            return b""
+        if oid == SECURITY and tree.minor:
+            return b';ssid=%d;uri="%s"' % (ssid, tree.get(SECURITY, iid, SERVER_URI))
+        return b";ssid=%d" % ssid
