@@ -220,6 +220,13 @@ class Tree:
         values = instances and instances.get(iid)
         return values.get(rid) if values else None
 
+    def shows(self, oid, iid, rid):
+        """Is there a value, without asking any function? As the answer that is being written shows it."""
+        snapshot = self.snapshot
+        if snapshot and (oid, iid, rid) in snapshot:
+            return snapshot[oid, iid, rid] is not None
+        return self.get(oid, iid, rid) is not None
+
     def read(self, oid, iid, rid):
         """The value to be shown; None where there is none."""
         snapshot = self.snapshot

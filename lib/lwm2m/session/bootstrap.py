@@ -166,6 +166,7 @@ class Bootstrap(Session):
             self.write(message)
             return CHANGED
         if code == GET and message.accept == LINK_FORMAT:
+            self.content_format = LINK_FORMAT
             self.coap.put_body(message.block2, message.block1, -1, LINK_FORMAT, self.discover)
             return CONTENT
         if rid >= 0 or code != DELETE and (code != GET or oid != SERVER and oid != ACCESS_CONTROL):
