@@ -369,6 +369,7 @@ class Registration(Session):
         """Do what is due in a registered session; the ms until something will be, or -1."""
         if self.state != REGISTERED:
             return -1
+        self.tree.minor = self.minor  # another server may have another version
         client = self.client
         coap = self.coap
         if (self.update_parts or client.now_s >= self.due) and not coap.at_nstart():
