@@ -61,6 +61,7 @@ class Tree:
 
     `changed(oid, iid, rid)` hears of every change, rid -1 for a created or deleted instance."""
 
+    root_path = b""  # the alternate path, such as b"/lwm2m", which names in SenML begin with
     minor = 2  # the minor version that is registered: objects 1 and 5 show its resources
     series = None  # cached values with their times (reporting/timeseries.py), if there are any
     reported = None  # a list that learns what of them a message tells, while it is written
