@@ -212,10 +212,10 @@ class Device:
             r["error"] = getattr(c, "error", None)
             r["sent"] = self.lower.count
             r["bytes"] = self.lower.bytes
-            for k in ("suite", "ems"):
-                r[k] = getattr(c, k, None)
-            for k in ("sid", "cid", "peer"):
-                r[k] = hexlify(getattr(c, k, None) or b"").decode()
+            for name, attribute in (("suite", "suite"), ("ems", "extensions")):
+                r[name] = getattr(c, attribute, None)
+            for name, attribute in (("cid", "own_cid"), ("peer", "peer_cid"), ("sid", "session_id")):
+                r[name] = hexlify(getattr(c, attribute, None) or b"").decode()
             r["saved"] = hexlify(self.saved).decode() if self.saved else None
             print(json.dumps(r))
 
