@@ -132,6 +132,7 @@ class Client(Servers):
         self._answers = {}
         self._recent = {}  # the last requests of servers, by security instance
         self.tree = tree = Tree(self._resource_changed)
+        tree.root_path = self._root_path
         tree.objects[SECURITY] = {0: {}}
         tree.objects[SERVER] = {}
         from .objects.device import setup
