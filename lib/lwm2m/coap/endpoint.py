@@ -1,7 +1,7 @@
 # CoAP toward one peer: messages, reliability, tokens, duplicates (RFC 7252); bodies in blocks are blockwise's
 # SPDX-License-Identifier: MIT
 from ..port import sooner, sys, ticks_add, ticks_diff, urandom
-from .blockwise import Request, put_body, take_block1
+from .blockwise import Request, take_block1, write_body
 from .numbers import (
     ACK,
     ACKNOWLEDGED,
@@ -64,7 +64,7 @@ class Endpoint:
     max_retransmit = 4
     nstart = 1
     szx = 5  # the block size is 16 << szx
-    put_body = put_body
+    put_body = write_body
 
     def __init__(self, channel, writer, message, owner, recent=None):
         self.channel = channel
