@@ -1,7 +1,7 @@
 # CoAP toward one peer: messages, reliability, tokens, duplicates (RFC 7252); bodies in blocks are blockwise's
 # SPDX-License-Identifier: MIT
 from ..port import sooner, sys, ticks_add, ticks_diff, urandom
-from .blockwise import Request, put_body, take_block1
+from .blockwise import Request, take_block1, write_body
 from .numbers import (
     ACK,
     ACKNOWLEDGED,
@@ -54,7 +54,7 @@ class Endpoint:
     `owner.serve(message, writer, now)` answers a request: it writes options and payload and returns the
     response code, or EMPTY where the answer comes later. `owner.stream_function(message)` gives a function for a
     body that is to be streamed, or None: see take_block1(). What is put together is bounded by `owner.max_body`.
-    `owner.snapshot_tag(first, format)`: see put_body(). `owner.notification_rejected(mid)` hears of a RST to a
+    `owner.snapshot_tag(first, format)`: see write_body(). `owner.notification_rejected(mid)` hears of a RST to a
     non-confirmable message. `recent` are the requests that an endpoint before had from the same peer.
     Settable: `ack_timeout` (ms), `random_factor` (1500 is 1.5), `max_retransmit`, `nstart`, `szx`."""
 
@@ -63,7 +63,7 @@ class Endpoint:
     max_retransmit = 4
     nstart = 1
     szx = 5  # the block size is 16 << szx
-    put_body = put_body
+    put_body = write_body
 
     def __init__(self, channel, writer, message, owner, recent=None):
         self.channel = channel
