@@ -312,3 +312,18 @@ def test_neither_infinity_nor_nan_is_a_value():
     t = tree()
     for d in ("f97c00", "f9fc00", "f97e00", "fa7f800000", "fa7fc00000", "fbfff0000000000000"):
         assert bad(cbor, t, "/1000/0/3", unhexlify(d)), d
+
+
+def test_decimal_fractions():
+    # tag 4: exponent, mantissa
+    for text, v in (
+        ("c48205183c", 6000000),
+        ("c482001819", 25),
+        ("c4820205", 500),
+        ("c4822105", 0.05),
+        ("c482203818", -2.5),
+        ("c4820220", -100),
+    ):
+        t = tree()
+        (x,) = decode(cbor, t, "/1000/0/3", unhexlify(text))
+        assert abs(x[3] - v) < 1e-9, (text, x)
