@@ -1,7 +1,5 @@
 # A session over DTLS: what its events are, what it resumes, what outlives a deep sleep, how it ends
 # SPDX-License-Identifier: MIT
-import sys
-
 import lwm2m_port
 from dtls_server import CBC, CCM, HAVE_CBC, KEY, SecureLink, Server
 from link import *

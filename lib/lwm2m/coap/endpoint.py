@@ -55,7 +55,8 @@ class Endpoint:
     response code, or EMPTY where the answer comes later. `owner.stream_function(message)` gives a function for a
     body that is to be streamed, or None: see take_block1(). What is put together is bounded by `owner.max_body`.
     `owner.snapshot_tag(first, format)`: see write_body(). `owner.notification_rejected(mid)` hears of a RST to a
-    non-confirmable message. `recent` are the requests that an endpoint before had from the same peer.
+    non-confirmable message; requests are ignored while `owner.takes_requests()` is False. `recent` are the requests
+    that an endpoint before had from the same peer.
     Settable: `ack_timeout` (ms), `random_factor` (1500 is 1.5), `max_retransmit`, `nstart`, `szx`."""
 
     ack_timeout = 2000
@@ -198,6 +199,8 @@ class Endpoint:
             exchange.done(message.code, message)
 
     def receive_request(self, message, refusal, now):
+        if not self.owner.takes_requests():
+            return
         mid = message.mid
         confirmable = message.mtype == CON
         place = self.recent.find(mid, now)

@@ -53,7 +53,7 @@ def is_there(tree, oid, iid, rid, definition):
     """A resource is there by its value, or by a function that reads or executes it."""
     if not tree.in_version(oid, definition):
         return False
-    if tree.get(oid, iid, rid) is not None or tree.hook(ON_READ, oid, iid, rid):
+    if tree.shows(oid, iid, rid) or tree.hook(ON_READ, oid, iid, rid):
         return True
     if not definition & EXECUTABLE:
         return False

@@ -25,7 +25,9 @@ from .operations import create, delete, execute, write
 def serve(session, message, writer, now):
     """Answer a request of a session: write options and payload, return the response code. A refusal is a CoapError,
     a malformed request a ValueError."""
-    session.tree.snapshot = None
+    tree = session.tree
+    tree.snapshot = None
+    tree.minor = session.minor  # another server may have another version
     method = message.code
     if message.path[0] < 0 and message.name is None and (method == FETCH or method == IPATCH):
         try:
@@ -33,7 +35,7 @@ def serve(session, message, writer, now):
         except ImportError:
             raise CoapError(METHOD_NOT_ALLOWED)
         return serve_composite(session, message)
-    definition = find_target(session.tree, message)
+    definition = find_target(tree, message)
     if method == GET:
         return get(session, message, writer, definition)
     if method == PUT:
