@@ -194,7 +194,13 @@ class Endpoint:
         if refusal:
             exchange.done(RESET, message)
         elif exchange.request.go_on(message.code, message.block1):
-            self.send_request(now, exchange.request, token, exchange.done)
+            try:
+                self.send_request(now, exchange.request, token, exchange.done)
+            except Exception:
+                # no memory, no random bytes: given up, unless it waits to be sent again
+                if not self.exchanges:
+                    exchange.done(TIMED_OUT, None)
+                raise
         else:
             exchange.done(message.code, message)
 
