@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 import gc
 
+import lwm2m_port
 from link import *
 
 BIG = bytes([k * 7 & 255 for k in range(2000)])
@@ -754,3 +755,37 @@ def test_discover_in_blocks_after_reads():
         assert number > 1 and whole == s.get("/3", LINK).payload
         # one path's blocks are not another's
         assert s.get("/3", LINK, (BLOCK2, 1)).all(ETAG) != s.get("/1", LINK, (BLOCK2, 1)).all(ETAG)
+
+
+def test_a_block_that_cannot_be_written():
+    # no random bytes in the middle of a transfer: who waits for its end hears of it, and it is begun anew
+    def reply(m):
+        lwm2m_port.no_random = m.opt(BLOCK1) is not None
+        return 0x5F, [(BLOCK1, m.opt(BLOCK1))], b""
+
+    link = Link()
+    link.server.reply = reply
+    out = []
+    body = lambda writer: writer.put(b"x" * 2000)
+    request(link.client, link.ticks(), POST, (b"x",), (), 42, body, lambda *a: out.append(a))
+    try:
+        link.run(2)
+    finally:
+        lwm2m_port.no_random = False
+    assert out == [(-2, None)] and printed() == [OSError]
+    link = many_instances()
+    up = Upload(link)
+
+    def lose(m):
+        lwm2m_port.no_random = m.opt(BLOCK1) is not None and m.opt(BLOCK1) >> 4 == 0
+        return up.reply(m)
+
+    link.server.reply = lose
+    link.client.start()
+    try:
+        link.run(2)
+    finally:
+        lwm2m_port.no_random = False
+    assert printed() and link.client.stat() == 1
+    link.server.reply = up.reply
+    link.until("REGISTRATION_COMPLETE")

@@ -54,7 +54,7 @@ class Endpoint:
     `owner.serve(message, writer, now)` answers a request: it writes options and payload and returns the
     response code, or EMPTY where the answer comes later. `owner.stream_function(message)` gives a function for a
     body that is to be streamed, or None: see take_block1(). What is put together is bounded by `owner.max_body`.
-    `owner.snapshot_tag(first, format)`: see put_body(). `owner.notification_rejected(mid)` hears of a RST to a
+    `owner.snapshot_tag(first, format)`: see write_body(). `owner.notification_rejected(mid)` hears of a RST to a
     non-confirmable message; requests are ignored while `owner.takes_requests()` is False. `recent` are the requests
     that an endpoint before had from the same peer.
     Settable: `ack_timeout` (ms), `random_factor` (1500 is 1.5), `max_retransmit`, `nstart`, `szx`."""
@@ -194,7 +194,13 @@ class Endpoint:
         if refusal:
             exchange.done(RESET, message)
         elif exchange.request.go_on(message.code, message.block1):
-            self.send_request(now, exchange.request, token, exchange.done)
+            try:
+                self.send_request(now, exchange.request, token, exchange.done)
+            except Exception:
+                # no memory, no random bytes: given up, unless it waits to be sent again
+                if not self.exchanges:
+                    exchange.done(TIMED_OUT, None)
+                raise
         else:
             exchange.done(message.code, message)
 
