@@ -155,6 +155,7 @@ class Client(Servers):
         self._answers = {}
         self._recent = {}  # the last requests of servers, by security instance
         self.tree = tree = Tree(self._resource_changed)
+        tree.root_path = self._root_path
         tree.objects[SECURITY] = {0: {}}
         tree.objects[SERVER] = {}
         from .objects.device import setup
@@ -369,8 +370,11 @@ class Client(Servers):
                 sys.print_exception(error)
 
     def _tell_error(self, error, ssid):
-        sys.print_exception(error)
-        self._emit(CLIENT_ERROR, ssid)
+        try:
+            sys.print_exception(error)
+            self._emit(CLIENT_ERROR, ssid)
+        except Exception:
+            pass  # not even the memory to tell of it
 
     def on_server_write(self, fn):
         """fn(object, instance, resource, stored value) hears of each value that a LwM2M server has written."""
@@ -423,7 +427,7 @@ class Client(Servers):
             self.suspended = True
             for session in self.sessions:
                 if session.dtls and session.location:
-                    session.channel.save()
+                    session.channel.suspend()
         self._emit(ENGINE_SUSPENDED, 0)
 
     def resume(self):

@@ -1,18 +1,49 @@
 # The shell: Zephyr's lwm2m commands at the REPL, on standard input, or in an application
 # SPDX-License-Identifier: MIT
 from .client import Client
+from .coap.numbers import (
+    BAD_REQUEST,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    UNAUTHORIZED,
+    CoapError,
+)
 from .formats.text import decimal
+from .ids import (
+    APN_PROFILE,
+    BINDING,
+    HIGHEST_ID,
+    LIFETIME,
+    NOTIFICATION_STORING,
+    SECRET,
+    SECRET_KEY,
+    SECURITY,
+    SERVER,
+    SHORT_SERVER_ID,
+    SMS_SECRET_KEY,
+)
+from .model.tree import EXECUTABLE, MULTIPLE, Later
+from .model.values import (
+    CORELNK,
+    FLOAT,
+    OBJLNK,
+    OPAQUE,
+    STRING,
+    TYPE_MASK,
+    format_path,
+    parse_path,
+    text,
+)
 from .port import binascii, module, ready, struct, sys
-from .coap.numbers import CoapError
-from .model.values import text
-from .model.values import format_path, parse_path
-from .model.values import FLOAT, OPAQUE, OBJLNK
 
 select = module("select")
 
-# types, as in tree.py
-_TEXT = const(0x2A2)  # 1 << type of strings, opaque values and links
-_SECRETS = ((0, 5), (0, 8), (11, 6))  # resources that are only ever written
+_TEXTUAL = (STRING, OPAQUE, OBJLNK, CORELNK)  # what is no number
+_SECRETS = (
+    (SECURITY, SECRET_KEY),
+    (SECURITY, SMS_SECRET_KEY),
+    (APN_PROFILE, SECRET),
+)  # only ever written
 
 _HELP = """\
 read PATH [-x|-s|-b|-uN|-sN|-f|-t|-crc32]
@@ -25,6 +56,7 @@ pause | resume | lock | unlock
 help | retval | exit"""
 
 # what fresh() sets up, as far as this image has it
+_TABLES = "standard ipso"
 _OBJECTS = "access binary connmon connstat firmware light location portfolio sensor timer"
 
 _EPERM = const(-1)
@@ -37,290 +69,389 @@ _EEXIST = const(-17)
 _EINVAL = const(-22)
 _ENOSYS = const(-38)
 
+# the bounds of integers, by option
+_BOUNDS = {
+    "-b": (0, 1),
+    "-t": (-1 << 63, (1 << 63) - 1),
+    "-u8": (0, (1 << 8) - 1),
+    "-s8": (-1 << 7, (1 << 7) - 1),
+    "-u16": (0, (1 << 16) - 1),
+    "-s16": (-1 << 15, (1 << 15) - 1),
+    "-u32": (0, (1 << 32) - 1),
+    "-s32": (-1 << 31, (1 << 31) - 1),
+    "-u64": (0, (1 << 64) - 1),
+    "-s64": (-1 << 63, (1 << 63) - 1),
+}
+_INTEGER_DIGITS = "-0123456789"
+_FLOAT_DIGITS = "+-.0123456789eE"
+
+_POLYNOMIAL = const(0xEDB88320)  # of CRC-32
+_ALL_ONES = const(0xFFFFFFFF)
+
 _TICK = const(20)  # ms between two looks at standard input
 _FAREWELL = const(500)  # so many of them for the de-registration at its end
 _LINE = const(8192)  # the longest line, bytes
+_AT_ONCE = const(64)  # bytes of it that are taken before the client has its turn
 
 
 def words(line):
     """The words of a line; quotes hold one together."""
-    out = []
-    s = q = None
+    found = []
+    word = quote = None
     for c in text(line.encode() if isinstance(line, str) else line, "utf8") + " ":
-        if c == q:
-            q = None
-        elif q:
-            s += c
+        if c == quote:
+            quote = None
+        elif quote:
+            word += c
         elif c > " ":
-            s = s or bytearray()
+            word = word or bytearray()
             if c in "\"'":
-                q = c
+                quote = c
             else:
-                s += c
-        elif s is not None:
-            out.append(text(s, "utf8"))
-            s = None
-    if q or len(line) > _LINE:
+                word += c
+        elif word is not None:
+            found.append(text(word, "utf8"))
+            word = None
+    if quote or len(line) > _LINE:
         raise ValueError
-    return out
+    return found
 
 
-def number(s, option=None):
-    """Text or number `s` as a float (-f), or an integer within the bounds of an option -b, -t, -uN or -sN."""
+def number(value, option=None):
+    """Text or a number as a float (-f), or an integer within the bounds of an option -b, -t, -uN or -sN."""
     # int() and float() accept spaces, underlines and names
-    if isinstance(s, str) and s.strip("+.eE-0123456789"[0 if option == "-f" else 4 :]):
+    if isinstance(value, str) and value.strip(
+        _FLOAT_DIGITS if option == "-f" else _INTEGER_DIGITS
+    ):
         raise ValueError
     if option == "-f":
-        return float(s)
-    v = int(s)
+        return float(value)
+    value = int(value)
     if option is not None:
-        # bits beside the sign; every second one has a sign
-        k = "-b -t -u8 -s8 -u16 -s16 -u32 -s32 -u64 -s64".split().index(option)
-        n = b"\x01\x3f\x08\x07\x10\x0f\x20\x1f\x40\x3f"[k]
-        if not -(k & 1) << n <= v < 1 << n:
+        if option not in _BOUNDS:
             raise ValueError
-    return v
+        lowest, highest = _BOUNDS[option]
+        if not lowest <= value <= highest:
+            raise ValueError
+    return value
 
 
-def shown(t, v, option=None):
-    if t == OBJLNK:
-        return "%d:%d" % (v >> 16, v & 65535)
-    if t == OPAQUE and not option:
-        return "OPAQUE(%d)" % len(v)
-    if isinstance(v, bool):
-        v = int(v)
-    v = decimal(v) if isinstance(v, (int, float)) else text(v, "utf8")
+def shown(kind, value, option=None):
+    """A value of a type as text, an opaque one by its length unless an option asks for more."""
+    if kind == OBJLNK:
+        return "%d:%d" % (value >> 16, value & HIGHEST_ID + 1)
+    if kind == OPAQUE and not option:
+        return "OPAQUE(%d)" % len(value)
+    if isinstance(value, bool):
+        value = int(value)
+    value = decimal(value) if isinstance(value, (int, float)) else text(value, "utf8")
     # what a server wrote must not look like a line of the shell
-    for n in range(-1, 32):
-        v = v.replace(chr(n & 127), "\\x%02x" % (n & 127))
-    return v
+    for code in range(-1, 32):
+        code &= 127
+        value = value.replace(chr(code), "\\x%02x" % code)
+    return value
 
 
-def raw(t, v):
+def raw(kind, value):
     """A value as bytes: numbers in the network's order, integers no longer than needed."""
-    if t == FLOAT:
-        return struct.pack(">d", v)
-    if not isinstance(v, (int, bool)):
-        return v
-    n = 4 if t == OBJLNK else 1
-    while t != OBJLNK and n < 8 and not -1 <= v >> 8 * n - 1 <= 0:
-        n *= 2
-    return (v & (1 << 8 * n) - 1).to_bytes(n, "big")
+    if kind == FLOAT:
+        return struct.pack(">d", value)
+    if not isinstance(value, (int, bool)):
+        return value
+    length = 4 if kind == OBJLNK else 1
+    while kind != OBJLNK and length < 8 and not -1 <= value >> 8 * length - 1 <= 0:
+        length *= 2
+    return (value & (1 << 8 * length) - 1).to_bytes(length, "big")
 
 
 def crc32(data):
     """The checksum of IEEE 802.3, which not every MicroPython has."""
-    v = 0xFFFFFFFF
+    checksum = _ALL_ONES
     for byte in data:
-        v ^= byte
+        checksum ^= byte
         for _ in range(8):
-            v = v >> 1 ^ (0xEDB88320 if v & 1 else 0)
-    return v ^ 0xFFFFFFFF
+            checksum = checksum >> 1 ^ (_POLYNOMIAL if checksum & 1 else 0)
+    return checksum ^ _ALL_ONES
+
+
+def error_number(error):
+    """An exception of a command as errno has it, below 0; None for one of a function of the application."""
+    if isinstance(error, Later):
+        return _EAGAIN
+    if isinstance(error, CoapError):
+        return {
+            BAD_REQUEST: _EINVAL,
+            UNAUTHORIZED: _EACCES,
+            NOT_FOUND: _ENOENT,
+            METHOD_NOT_ALLOWED: _EPERM,
+        }.get(error.args[0], _EIO)
+    if isinstance(error, KeyError):
+        return _ENOENT
+    if isinstance(error, OSError):
+        return -error.args[0]
+    if isinstance(error, ImportError):
+        return _ENOSYS
+    if isinstance(error, (ValueError, TypeError, IndexError)):
+        return _EINVAL
+    return None
 
 
 class Shell:
-    """The commands on the client of an application, whose events it prints. `code` is the last exit code."""
+    """The commands on the client of an application, whose events it prints: `sh = Shell(client)`, then
+    `sh("read 3/0/0 -s")`. `code` is the exit code of the last one: 0, or below 0 as errno has it."""
 
     def __init__(self, client):
         self.client = client
         self.tree = client.tree
         self.code = self.locked = 0
+        self.over = False
         client.event(lambda name, ssid: self.say("event", name, ssid))
 
-    def say(self, *x):
+    def __call__(self, line):
+        """Obey a line."""
+        self.obey(line)
+
+    def say(self, *words):
         try:
-            print(*x)
+            print(*words)
         except OSError:
             # nobody reads it any more
             self.over = True
 
-    def sent(self, code):
-        self.say("event SEND", "%d.%02d" % (code >> 5, code & 31) if code > 0 else code or _EAGAIN)
-
     def find(self, path):
-        """Ids and row of a resource; of a multiple one, instance 0 unless the path says which."""
-        o, i, r, ri = parse_path(path)
-        row = self.tree.definition(o, r)
-        if not row or i not in self.tree.objects.get(o, ()):
-            raise KeyError if r >= 0 and i < 65535 else ValueError
-        if ri > 65534 or bool(row & 0x800) != (ri >= 0):
-            if ri >= 0:
-                raise ValueError
-            ri = 0
-        return o, i, r, ri, row
+        """Ids and definition of a resource; of a multiple one, instance 0 unless the path says which."""
+        oid, iid, rid, riid = parse_path(path)
+        definition = self.tree.definition(oid, rid)
+        if not definition or iid not in self.tree.objects.get(oid, ()):
+            raise KeyError if rid >= 0 and iid <= HIGHEST_ID else ValueError
+        if riid > HIGHEST_ID:
+            raise ValueError
+        if definition & MULTIPLE and riid < 0:
+            riid = 0
+        elif riid >= 0 and not definition & MULTIPLE:
+            raise ValueError
+        return oid, iid, rid, riid, definition
+
+    # the commands: each gets the words behind its name, and returns an exit code, or None for 0
 
     def read(self, path, option="-x"):
-        o, i, r, ri, row = self.find(path)
-        # a secret is only ever written
-        if (o, r) in _SECRETS:
+        oid, iid, rid, riid, definition = self.find(path)
+        if (oid, rid) in _SECRETS:
+            return _EACCES
+        kind = definition & TYPE_MASK
+        with self.client:
+            value = self.tree.read(oid, iid, rid)
+        if riid >= 0 and value is not None:
+            value = value.get(riid)
+        if value is None:
+            return _ENOENT
+        if option == "-s":
+            self.say(shown(kind, value, option))
+        elif option == "-x":
+            self.say(str(binascii.hexlify(raw(kind, value)), "utf8"))
+        elif option == "-crc32":
+            self.say(crc32(raw(kind, value)))
+        elif kind in _TEXTUAL:
+            return _EINVAL
+        else:
+            self.say(number(value != 0 if option == "-b" else value, option))
+
+    def write(self, path, option, value=None):
+        oid, iid, rid, riid, definition = self.find(path)
+        if value is None:
+            value = option
+            option = "-s"
+        kind = definition & TYPE_MASK
+        if option == "-x":
+            value = binascii.unhexlify(value)
+        elif option != "-s":
+            value = number(value, option)
+        elif kind not in _TEXTUAL:
+            value = number(value, "-f" if kind == FLOAT else None)
+        if definition & EXECUTABLE:
+            return _EINVAL
+        self.client.set(format_path(oid, iid, rid, riid), value)
+
+    def exists(self, path):
+        """Is there this instance, or this instance of a resource? None where the path is neither."""
+        oid, iid, rid, riid = parse_path(path)
+        if iid < 0 or rid >= 0 and riid < 0:
+            return None
+        if rid < 0:
+            return iid in self.tree.objects.get(oid, ())
+        self.find(path)
+        return riid in (self.tree.get(oid, iid, rid) or ())
+
+    def create(self, path):
+        there = self.exists(path)
+        if there is None:
+            return _EINVAL
+        if there:
+            return _EEXIST
+        oid, iid, rid, riid = parse_path(path)
+        if self.tree.find(oid) < 0:
+            return _ENOENT
+        if rid >= 0:
+            kind = self.tree.definition(oid, rid) & TYPE_MASK
+            self.client.set(path, "0:0" if kind == OBJLNK else "" if kind in _TEXTUAL else 0)
+            return
+        self.client.create(path)
+        if oid == SERVER:
+            client = self.client
+            self.tree.objects[SERVER][iid] = {
+                # Zephyr's short server id: the slot it takes, from 1 on
+                SHORT_SERVER_ID: iid + 1,
+                LIFETIME: client.lifetime,
+                NOTIFICATION_STORING: True,
+                BINDING: client.binding.encode(),
+            }
+
+    def delete(self, path):
+        there = self.exists(path)
+        if there is None:
+            return _EINVAL
+        if not there:
+            return _ENOENT
+        self.client.delete(path)
+
+    def execute(self, path, argument=""):
+        if not self.find(path)[4] & EXECUTABLE:
+            return _EINVAL
+        self.client.exec(path, argument.encode())
+
+    def send(self, *paths):
+        if not self.client.send(paths, self.sent):
+            return _EPERM
+
+    def sent(self, code):
+        """A Send is over."""
+        if code > 0:
+            code = "%d.%02d" % (code >> 5, code & 31)
+        self.say("event SEND", code or _EAGAIN)
+
+    def start(self, endpoint, option=None, flag=None):
+        if option is None:
+            self.client.start(endpoint)
+        elif option == "-b" and flag is not None:
+            self.client.start(endpoint, number(flag, option))
+        else:
+            return _EINVAL
+
+    def stop(self, option=None):
+        if option not in (None, "-f"):
+            return _EINVAL
+        if self.client.stop(option == "-f") is False:
+            return _EPERM
+
+    def update(self):
+        if not self.client.update():
+            return _EPERM
+
+    def pause(self):
+        if self.client.pause() is False:
+            return _EPERM
+
+    def resume(self):
+        if not self.client.suspended:
+            return _EPERM
+        self.client.resume()
+
+    def lock(self):
+        self.client.__enter__()
+        self.locked += 1
+
+    def unlock(self):
+        if not self.locked:
+            return _EPERM
+        self.locked -= 1
+        self.client.__exit__(None, None, None)
+
+    def cache(self, path, size):
+        self.find(path)
+        self.client.cache(path, number(size))
+
+    def list_observations(self):
+        for observation in self.client.observations():
+            self.say(" ".join([str(part) for part in observation]))
+
+    def list(self, path="/"):
+        oid, iid, rid, riid = parse_path(path)
+        if rid >= 0:
+            return self.list_resource(path)
+        tree = self.tree
+        for its_oid in sorted(tree.objects) if oid < 0 else (oid,):
+            instances = tree.objects[its_oid]
+            if not instances and iid < 0:
+                self.say(its_oid)
+            for its_iid in sorted(instances) if iid < 0 else (iid,):
+                if its_iid not in instances:
+                    raise KeyError
+                if its_oid == SECURITY:
+                    # it has nothing to be read
+                    self.say(format_path(its_oid, its_iid)[1:])
+                tree.each_resource(its_oid, its_iid, self.list_value, None)
+
+    def list_resource(self, path):
+        """A single resource, or instance of one, as read shows it; a multiple one with all of its instances."""
+        oid, iid, rid, riid, definition = self.find(path)
+        if definition & MULTIPLE and parse_path(path)[3] < 0:
+            with self.client:
+                value = self.tree.read(oid, iid, rid)
+            if value:
+                return self.list_value(None, oid, iid, rid, definition & TYPE_MASK, value)
+        if (oid, rid) in _SECRETS:
             return _EACCES
         with self.client:
-            v = self.tree.read(o, i, r)
-        t = row & 15
-        if option is None and v and row & 0x800 and parse_path(path)[3] < 0:
-            return self.line(path, o, i, r, t, v)
-        if ri >= 0 and v is not None:
-            v = v.get(ri)
-        if v is None:
+            value = self.tree.read(oid, iid, rid)
+        if riid >= 0 and value is not None:
+            value = value.get(riid)
+        if value is None:
             return _ENOENT
-        if option in (None, "-s"):
-            v = shown(t, v, option)
-        elif option == "-x":
-            v = str(binascii.hexlify(raw(t, v)), "utf8")
-        elif option == "-crc32":
-            v = crc32(raw(t, v))
-        elif 1 << t & _TEXT:
-            return _EINVAL
-        else:
-            v = number(v != 0 if option == "-b" else v, option)
-        self.say(v)
+        self.say(shown(definition & TYPE_MASK, value))
 
-    def write(self, path, option, v=None):
-        o, i, r, ri, row = self.find(path)
-        if v is None:
-            v = option
-            option = "-s"
-        t = row & 15
-        if option == "-x":
-            v = binascii.unhexlify(v)
-        elif option != "-s":
-            v = number(v, option)
-        elif not 1 << t & _TEXT:
-            v = number(v, "-f" if t == FLOAT else None)
-        if row & 0x400:
-            return _EINVAL
-        self.client.set(format_path(o, i, r, ri), v)
-
-    def make(self, gone, path):
-        # create, or delete if `gone`
-        o, i, r, ri = parse_path(path)
-        t = self.tree
-        c = self.client
-        d = t.objects.get(o, ())
-        if r >= 0:
-            k = self.find(path)[4] & 15
-            d = t.get(o, i, r) or ()
-        if i < 0 or r >= 0 and ri < 0:
-            return _EINVAL
-        if (i if r < 0 else ri) in d:
-            if not gone:
-                return _EEXIST
-            c.delete(path)
-        elif gone or t.find(o) < 0:
-            return _ENOENT
-        elif r >= 0:
-            c.set(path, "0:0" if k == OBJLNK else "" if 1 << k & _TEXT else 0)
-        else:
-            c.create(path)
-            if o == 1:
-                t.objects[1][i] = {1: c.lifetime, 6: True, 7: c.binding.encode()}
-
-    def line(self, path, o, i, r, t, v):
-        if (o, r) in _SECRETS:
+    def list_value(self, _, oid, iid, rid, kind, value):
+        """For Tree.each_resource()."""
+        if (oid, rid) in _SECRETS:
             return
-        for ri in sorted(v) if isinstance(v, dict) else (-1,):
-            self.say(format_path(o, i, r, ri)[1:], ":", shown(t, v if ri < 0 else v[ri]))
+        for riid in sorted(value) if isinstance(value, dict) else (-1,):
+            one = value if riid < 0 else value[riid]
+            self.say(format_path(oid, iid, rid, riid)[1:], ":", shown(kind, one))
 
-    def ls(self, path="/"):
-        o, i, r, ri = parse_path(path)
-        t = self.tree
-        if r >= 0:
-            return self.read(path, None)
-        for p in sorted(t.objects) if o < 0 else (o,):
-            d = t.objects[p]
-            if not d and i < 0:
-                self.say(p)
-            for q in sorted(d) if i < 0 else (i,):
-                d[q]
-                # object 0 has nothing to be read
-                if not p:
-                    self.say(format_path(p, q)[1:])
-                t.each_resource(p, q, self.line, path)
+    def help(self):
+        self.say(_HELP)
 
-    def do(self, name, a):
-        c = self.client
-        if name in ("read", "write", "ls"):
-            return getattr(self, name)(*a)
-        if name == "create" or name == "delete":
-            return self.make(name == "delete", *a)
-        if name == "exec":
-            if len(a) > 2 or not self.find(a[0])[4] & 0x400:
-                return _EINVAL
-            c.exec(a[0], "".join(a[1:]).encode())
-        elif name == "send":
-            if not c.send(a, self.sent):
-                return _EPERM
-        elif name == "start":
-            ep, option, flag = a + ["-b", "0"][: 3 - len(a)]
-            if option != "-b":
-                return _EINVAL
-            c.start(ep, number(flag, option))
-        elif name == "stop":
-            if a not in ([], ["-f"]):
-                return _EINVAL
-            if c.stop(bool(a)) is False:
-                return _EPERM
-        elif name == "cache":
-            path, n = a
-            self.find(path)
-            c.cache(path, number(n))
-        elif a and name in _HELP.split():
-            return _EINVAL
-        elif name in ("update", "pause", "resume"):
-            if name == "resume" and not c.suspended or getattr(c, name)() is False:
-                return _EPERM
-        elif name == "lock":
-            c.__enter__()
-            self.locked += 1
-        elif name == "unlock":
-            if not self.locked:
-                return _EPERM
-            self.locked -= 1
-            c.__exit__(0, 0, 0)
-        elif name == "obs":
-            for x in c.observations():
-                self.say(" ".join([str(y) for y in x]))
-        elif name == "help":
-            self.say(_HELP)
-        elif name == "exit":
-            self.over = True
-        else:
-            return _ENOEXEC
+    def exit(self):
+        self.over = True
+
+    def retval(self):
+        """In obey(): without words behind it."""
 
     def obey(self, line):
-        """Do what a line says; `code` is 0 then, or below 0, as errno has it."""
+        """Do what a line says; `code` is the exit code then."""
         try:
-            a = words(line)
-            if a[:1] == ["lwm2m"]:
-                a.pop(0)
-            if not a:
+            line = words(line)
+            if line[:1] == ["lwm2m"]:
+                line.pop(0)
+            if not line:
                 return
-            if a == ["retval"]:
+            name = line.pop(0)
+            if name == "retval" and not line:
+                # tells of the last command, and is none itself
                 return self.say("retval", self.code)
-            code = self.do(a[0], a[1:]) or 0
-        except CoapError as e:
-            code = {0: _EAGAIN, 0x80: _EINVAL, 0x81: _EACCES, 0x84: _ENOENT, 0x85: _EPERM}.get(
-                e.args[0], _EIO
-            )
-        except KeyError:
-            code = _ENOENT
-        except OSError as e:
-            code = -e.args[0]
-        except ImportError:
-            code = _ENOSYS
-        except (ValueError, TypeError, IndexError):
-            code = _EINVAL
-        except Exception as e:
-            # a function of the application
-            sys.print_exception(e)
-            code = _EIO
+            command = _COMMANDS.get(name)
+            code = (command(self, *line) or 0) if command else _ENOEXEC
+        except Exception as error:
+            code = error_number(error)
+            if code is None:
+                sys.print_exception(error)
+                code = _EIO
         self.code = code
         if code:
             self.say("error", code)
 
     def run(self):
         """Take lines from standard input until it ends, the client going on meanwhile; then stop it."""
-        c = self.client
+        client = self.client
         poller = select.poll()
         poller.register(sys.stdin, select.POLLIN)
         # what comes need not be text
@@ -328,48 +459,81 @@ class Shell:
         line = bytearray()
         self.over = False
         while not self.over:
-            t = c.poll()
-            t = t if 0 <= t < _TICK else _TICK
-            # a few bytes, one at a time: a line that is not complete yet does not hold the client up
-            n = 64
-            while n and poller.poll(t):
-                t = 0
-                n -= 1
-                x = read(1)
-                if x and x not in b"\r\n":
-                    if len(line) <= _LINE:
-                        line += x
-                    continue
-                if not x:
-                    self.over = True
-                self.obey(line)
-                line = bytearray()
-                break
+            wait = client.poll()
+            line = self.take(line, read, poller, wait if 0 <= wait < _TICK else _TICK)
         poller.unregister(sys.stdin)
         while self.locked:
             self.obey("unlock")
-        c.resume()
-        if c.active():
-            c.stop()
-        t = _FAREWELL
-        while t and c.active():
-            t -= 1
-            c.poll()
+        client.resume()
+        if client.active():
+            client.stop()
+        patience = _FAREWELL
+        while patience and client.active():
+            patience -= 1
+            client.poll()
             ready(_TICK)
+
+    def take(self, line, read, poller, wait):
+        """Take a few bytes of standard input, one at a time, so that a line that is not complete yet does not hold
+        the client up; the line as it is then."""
+        for _ in range(_AT_ONCE):
+            if not poller.poll(wait):
+                break
+            wait = 0
+            byte = read(1)
+            if byte and byte not in b"\r\n":
+                if len(line) <= _LINE:
+                    line += byte
+                continue
+            if not byte:
+                self.over = True
+            self.obey(line)
+            return bytearray()
+        return line
+
+
+_COMMANDS = {
+    "read": Shell.read,
+    "write": Shell.write,
+    "create": Shell.create,
+    "delete": Shell.delete,
+    "exec": Shell.execute,
+    "send": Shell.send,
+    "start": Shell.start,
+    "stop": Shell.stop,
+    "update": Shell.update,
+    "pause": Shell.pause,
+    "resume": Shell.resume,
+    "lock": Shell.lock,
+    "unlock": Shell.unlock,
+    "cache": Shell.cache,
+    "obs": Shell.list_observations,
+    "ls": Shell.list,
+    "help": Shell.help,
+    "exit": Shell.exit,
+    "retval": Shell.retval,
+}
+
+
+def part(name, what):
+    """Something from a file of the package; ImportError where the image lacks it."""
+    return getattr(__import__(name, globals(), None, (what,), 1), what)
 
 
 def fresh():
     """A client with every object that this image has."""
-    c = Client()
-    for name in ("model.tables.standard", "model.tables.ipso") + tuple(_OBJECTS.split()):
+    client = Client()
+    for name in _TABLES.split():
         try:
-            if name[:5] == "model":
-                c.objects(__import__(name, globals(), None, ("TABLE",), 1).TABLE)
-            else:
-                __import__("objects." + name, globals(), None, ("setup",), 1).setup(c)
+            client.objects(part("model.tables." + name, "TABLE"))
         except ImportError:
             pass
-    return c
+    for name in _OBJECTS.split():
+        try:
+            part("objects." + name, "setup")(client)
+        except ImportError:
+            pass
+    return client
 
 
 _the = []

@@ -329,3 +329,21 @@ def test_int11_1635_delete_portfolio(portfolio):
     assert peer.delete("/16/1").code == "2.02"
     assert peer.read("/16").instances == ["/16/0"]
     assert device.get("/16/0/0")[0] == "id"
+
+
+@pytest.mark.parametrize("format", [SENML_JSON, SENML_CBOR])
+def test_names_under_another_path(register11, format):
+    device, peer = register11(values={"/3303/0/5700": 20.0}, alternate_path="/lwm2m")
+    assert peer.registered.root == "/lwm2m/"
+    assert peer.read("/3303/0/5700", format).content == {"/3303/0/5700": 20.0}
+    assert peer.read("/3303", format).content.items() >= {"/3303/0/5700": 20.0}.items()
+    assert peer.write("/1/0", {"1": 120, "2": 5}, format, mode="update").code == "2.04"
+    assert (device.get("/1/0/1"), device.get("/1/0/2")) == (120, 5)
+    paths = ["/3303/0/5700", "/1/0/1"]
+    answer = peer.read_composite(paths, pathformat=format, nodeformat=format)
+    assert (answer.code, answer.content) == ("2.05", {"/3303/0/5700": 20.0, "/1/0/1": 120})
+    assert peer.write_composite({"/3/0/14": "+01", "/1/0/2": 0}, nodeformat=format).code == "2.04"
+    assert (device.get("/3/0/14"), device.get("/1/0/2")) == ("+01", 0)
+    assert peer.observe("/3303/0/5700", format).content == {"/3303/0/5700": 20.0}
+    device.set("/3303/0/5700", 21.5)
+    assert peer.wait("notification").content == {"/3303/0/5700": 21.5}

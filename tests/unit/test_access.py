@@ -270,3 +270,49 @@ def test_a_read_of_one_server_leaves_the_others_alone():
         links = s.requests[-1].payload.split(b",")
         assert [b"</3303/%d>" % k in links for k in (0, 1, 2)] == [True] * 3
     assert x.client.get("/3303/0/5700") == 0
+
+
+def test_control_stays_on_without_instances():
+    # Core 1.1.1 8.2: as long as there is more than one server
+    x = Two()
+    c = x.client
+    c.create("/3303/0")
+    x.access.give(3303, 0, 1, {2: 8})
+    assert x.b.delete("/3303/0").code == 0x42 and ids(c, 2) == []
+    for s in (x.a, x.b):
+        assert s.get("/3/0/0").code == UNAUTHORIZED
+        assert s.put("/3/0/14", b"+01:00").code == UNAUTHORIZED
+        assert s.post("/3303").code == UNAUTHORIZED
+        assert s.get("/3").code == UNAUTHORIZED
+    x.access.give(3, 0, 1)
+    assert x.a.get("/3/0/0").code == 0x45
+    # the application deletes the last one, too
+    c.delete("/2/0")
+    assert x.a.get("/3/0/0").code == UNAUTHORIZED
+    # a server alone may everything, and the second one begins anew
+    c.delete("/1/1")
+    assert x.a.get("/3/0/0").code == 0x45
+    c.create("/1/1")
+    c.set("/1/1/0", 2)
+    assert x.a.get("/3/0/0").code == 0x45
+
+
+def test_given_and_taken_before_anybody_asks():
+    x = Two()
+    x.access.give(3, 0, 1)
+    x.client.delete("/2/0")
+    assert x.a.get("/3/0/0").code == UNAUTHORIZED
+
+
+def test_refused_delete_leaves_the_acl_to_the_application():
+    x = Two()
+    c = x.client
+    c.create("/3303/0")
+    x.access.give(3303, 0, 1)
+    c.on_delete("/3303", lambda path, value: 0x8C)
+    assert x.a.delete("/3303/0").code == 0x8C and ids(c, 2) == [0]
+    c.delete("/3303/0")
+    assert ids(c, 2) == [0]
+    c.create("/3303/0")
+    c.on_delete("/3303", None)
+    assert x.a.delete("/3303/0").code == 0x42 and ids(c, 2) == []

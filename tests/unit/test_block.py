@@ -183,6 +183,54 @@ def test_an_instance_in_blocks():
     assert body == whole and len(out) > 2
 
 
+def many_resources():
+    """A registered client with 60 instances of 3303, each with a value."""
+    link = many_instances()
+    for k in range(60):
+        link.client.set("/3303/%d/5700" % k, 20.0)
+    link.client.start()
+    link.until("REGISTRATION_COMPLETE")
+    return link
+
+
+def test_discover_in_blocks():
+    # before anything was read, and after something else was
+    link = many_resources()
+    s = link.server
+    whole = b""
+    for between in (None, "/3/0/0", "/3303"):
+        body, out = pieces(link, "/3303", 5, LINK)
+        assert out[-1].code == 0x45 and len(out) > 1
+        assert len(set([bytes(m.all(ETAG)[0]) for m in out])) == 1
+        assert not whole or body == whole
+        assert body.count(b"</3303/") == 2 * len(ids(link.client, 3303)) and body[-1:] == b">"
+        whole = body
+        if between:
+            assert s.get(between).code == 0x45
+    # while another resource is read in blocks
+    body, out = pieces(
+        link, "/3303", 5, LINK, each=lambda num: s.get("/3303", TLV, (BLOCK2, num << 4 | 5))
+    )
+    assert body == whole and out[-1].code == 0x45
+
+
+def test_discover_is_held_still():
+    link = many_resources()
+    client = link.client
+    whole = pieces(link, "/3303", 5, LINK)[0]
+
+    def change(num):
+        if num == 1:
+            client.set("/3303/59/5750", "new")
+            client.set("/3303/58/5700", None)
+
+    body, out = pieces(link, "/3303", 5, LINK, each=change)
+    assert body == whole, (body, whole)
+    assert len(set([bytes(m.all(ETAG)[0]) for m in out])) == 1
+    body = pieces(link, "/3303", 5, LINK)[0]
+    assert b"</3303/59/5750>" in body and b"</3303/58/5700>" not in body
+
+
 def test_an_instance_that_is_deleted_in_between():
     link = opaque_client()
     body, out = pieces(link, "/9/0/2", 2, each=lambda n: n == 2 and link.client.delete("/9/0"))
@@ -687,3 +735,22 @@ def test_a_first_resource_as_a_stream():
     assert link.server.put("/9/0/0", b"small", OPAQUE).code == 0x44
     assert block1(link, "/9/0/0", b"x" * 20, 0)[0][-1] == 0x44
     assert seen == [(0, b"small"), (0, b"x" * 16), (16, b"xxxx")]
+
+
+def test_discover_in_blocks_after_reads():
+    # before anything was read, and whatever was read before
+    for read in (None, "/3/0/0", "/3/0"):
+        link = opaque_client()
+        s = link.server
+        if read:
+            s.get(read)
+        whole = b""
+        for number in range(40):
+            m = s.get("/3", LINK, (BLOCK2, number << 4 | 1))
+            assert m.code == 0x45, (read, m)
+            whole += m.payload
+            if not m.opt(BLOCK2) & 8:
+                break
+        assert number > 1 and whole == s.get("/3", LINK).payload
+        # one path's blocks are not another's
+        assert s.get("/3", LINK, (BLOCK2, 1)).all(ETAG) != s.get("/1", LINK, (BLOCK2, 1)).all(ETAG)

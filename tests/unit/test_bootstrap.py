@@ -1,6 +1,7 @@
 # Bootstrap (Core 1.1.1 6.1): all that a bootstrap server may do, and the way back when it goes wrong
 # SPDX-License-Identifier: MIT
 from link import *
+from lwm2m.model.tables.ipso import TABLE as IPSO
 
 _NOT_FOUND, _NOT_ALLOWED, _BAD, _ACCEPT, _CHANGED, _DELETED, _CONTENT = (
     0x84,
@@ -647,6 +648,24 @@ def test_discover_to_the_letter():
     assert "lt=500" in link.peer("server").requests[0].query()
 
 
+def test_discover_in_blocks():
+    link, b = started()
+    link.client.objects(IPSO)
+    for iid in range(60):
+        link.client.create("/3303/%d" % iid)
+    body = b""
+    for num in range(99):
+        m = b.get("/", LINK, (BLOCK2, num << 4 | 2))
+        assert m.code == 0x45, m
+        body += m.payload
+        if not m.opt(BLOCK2) & 8:
+            break
+    assert body.count(b"</3303/") == 60 and body[-10:] == b"</3303/59>"
+    # more than a block by itself
+    m = b.get("/3303", LINK)
+    assert m.code == 0x45 and m.opt(BLOCK2) & 8
+
+
 def test_keys_must_be_whole():
     for more, code in (
         (tlv(3, "a") + tlv(5, "b"), _CHANGED),
@@ -689,7 +708,7 @@ def test_its_own_account_stays_a_bootstrap_servers():
 
 def test_no_access_control_without_a_reason():
     try:
-        from lwm2m.model_standard import TABLE
+        from lwm2m.model.tables.standard import TABLE
     except ImportError:
         raise Skip("object 2 is not here")
     link, b = factory()
@@ -701,3 +720,20 @@ def test_no_access_control_without_a_reason():
     assert b.post("/bs").code == _CHANGED
     link.until("REGISTRATION_COMPLETE")
     assert b"</2" not in link.peer("server").requests[0].payload and ids(link.client, 2) is None
+
+
+def test_a_long_discover():
+    link, b = started(version="1.1")
+    for iid in range(10, 40):
+        assert b.put("/1/%d" % iid, server(iid), TLV).code == _CHANGED
+    whole = b""
+    number = 0
+    while True:
+        m = b.get("/", LINK, *([(BLOCK2, number << 4 | 5)] if number else []))
+        assert m.code == _CONTENT, m
+        whole += m.payload
+        if not (m.opt(BLOCK2) or 0) & 8:
+            break
+        number += 1
+    links = whole.split(b",")
+    assert number and len([x for x in links if x.startswith(b"</1/")]) >= 30, links

@@ -551,3 +551,34 @@ def test_local_port():
         link.client.start()
         link.run(1)
         assert lwm2m_port.asked == ("server", 5683, None, local), lwm2m_port.asked
+
+
+def test_each_server_sees_the_version_that_it_has():
+    link = Link(start=False, version=None)
+    link.account(1, "coap://old", 2)
+    old = link.peer("old")
+
+    def only_1_0(m):
+        if m.path() == "/rd" and "lwm2m=1.0" not in m.query():
+            return 0x8C, (), b""
+        return old.accept(m)
+
+    old.reply = only_1_0
+    for iid in (0, 1):
+        link.client.set("/1/%d/17" % iid, 3)
+    link.client.start()
+    link.run(5)
+    assert link.names().count("REGISTRATION_COMPLETE") == 2
+    new = link.server
+    for _ in range(2):
+        assert new.get("/1/0/17", TEXT).code == 0x45 and old.get("/1/1/17", TEXT).code == 0x84
+    # in notifications, and in what an update lists
+    for s, iid in ((new, 0), (old, 1)):
+        token = s.observe("/1/%d" % iid, TLV).token
+        since = len(s.heard)
+        other = old if s is new else new
+        other.get("/3/0/0", TEXT)
+        link.client.set("/1/%d/6" % iid, False)
+        link.run(1)
+        (note,) = s.notes(token, since)
+        assert (b"\xc1\x11\x03" in note.payload) == (s is new)

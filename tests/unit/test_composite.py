@@ -659,3 +659,49 @@ def test_an_instance_of_a_single_resource_is_left_out():
         assert len(s.notes(m.token)) == n + 1 and told(s.notes(m.token)[-1]) == {B: 31.0}
         assert s.request(GET, "/3/0/0", [(OBSERVE, 1)], token=m.token).code == 0x45
         link.client.set(B, 30.0)
+
+
+def test_names_begin_with_the_alternate_path():
+    # Transport 1.2 6.4.1: in reads, composite operations, notifications and Sends
+    for root in ("lwm2m", 'a/long path/with "quotes" in it'):
+        link, s = client(alternate_path=root)
+        c = link.client
+        at = [(URI_PATH, x) for x in root.split("/")]
+        base = "/%s/3303/0/" % root
+        for ct in (SENML_JSON, SENML_CBOR):
+            m = s.request(GET, at + segments("/3303/0"), [(ACCEPT, ct)])
+            assert m.code == 0x45, m
+            if ct == SENML_JSON:
+                assert json.loads(m.payload)[0]["bn"] == base, m.payload
+            else:
+                # the base name is the first thing in the first record, its length in front
+                text = base.encode()
+                n = len(text)
+                head = bytes((0x60 | n,)) if n < 24 else bytes((0x78, n))
+                assert m.payload.find(b"\x21" + head + text) == 4, m.payload
+            # what was read can be written
+            assert s.request(PUT, at + segments("/3303/0"), [(FORMAT, ct)], m.payload).code in (
+                0x44,
+                0x85,
+            )
+        names = [{"n": base + "5700"}, {"n": "/%s/3/0/14" % root}]
+        m = s.request(FETCH, at, [(FORMAT, SENML_JSON)], json.dumps(names).encode())
+        assert [x["bn"] for x in json.loads(m.payload)] == ["/%s/3/0/" % root, base], m.payload
+        records = [{"n": "/%s/3/0/14" % root, "vs": "+03:00"}]
+        m = s.request(IPATCH, at, [(FORMAT, SENML_JSON)], json.dumps(records).encode())
+        assert m.code == 0x44 and c.get("/3/0/14") == "+03:00"
+        # all that there is
+        names = [{"n": "/" + root}]
+        m = s.request(FETCH, at, [(FORMAT, SENML_JSON)], json.dumps(names).encode())
+        assert m.code == 0x45 and b'/1/0/"' in m.payload, m
+        # another one is none
+        for other in ("/lwm2mx/3/0/14", "/x/lwm2m/3/0/14"):
+            names = [{"n": other}]
+            m = s.request(FETCH, at, [(FORMAT, SENML_JSON)], json.dumps(names).encode())
+            assert m.code == 0x80, other
+        s.reply = lambda m: (0x44, (), b"") if m.path() == "/dp" else s.accept(m)
+        c.default_format = SENML_JSON
+        assert c.send("/3303/0/5700") == 1
+        link.run(1)
+        (sent,) = [m for m in s.requests if m.path() == "/dp"]
+        assert json.loads(sent.payload)[0]["bn"] == base

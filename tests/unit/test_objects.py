@@ -1,14 +1,22 @@
 # Tests of objects with behaviour: sensors, light, timer, location, statistics, portfolio, binary data
 # SPDX-License-Identifier: MIT
-import sys
-
 import lwm2m_port
 from link import *
 
 from lwm2m.model.tables.ipso import TABLE as IPSO
 from lwm2m.model.tables.standard import TABLE as STANDARD
 from lwm2m.model.tree import ON_CHANGE, ON_READ
-from lwm2m.objects import binary, connmon, connstat, light, location, portfolio, sensor, timer
+from lwm2m.objects import (
+    binary,
+    connmon,
+    connstat,
+    device,
+    light,
+    location,
+    portfolio,
+    sensor,
+    timer,
+)
 
 
 def link(*modules, **options):
@@ -557,6 +565,34 @@ def test_object_of_ones_own():
     assert link.server.get("/3347/3/5750", TEXT).payload == b"the application's"
     client.delete("/3347/3")
     assert heard == [(3347, 3, -1), (3347, 3, 5500), (3347, 3, 5501), (3347, 3, -1)]
+
+
+class Heap:
+    """Stands in for `gc`, and counts how often the heap is gone through."""
+
+    counts = 0
+
+    def mem_free(self):
+        self.counts += 1
+        return self.counts << 20
+
+    def mem_alloc(self):
+        return 0
+
+
+def test_memory_is_counted_once_a_second():
+    real = device.gc
+    device.gc = heap = Heap()
+    try:
+        link = Link()
+        before = heap.counts
+        for _ in range(5):
+            assert link.server.get("/3/0/10", TEXT).payload == b"%d" % ((before + 1) << 10)
+        assert link.server.get("/3/0").code == 0x45 and heap.counts == before + 1
+        link.run(1)
+        assert link.server.get("/3/0/10", TEXT).payload == b"%d" % ((before + 2) << 10)
+    finally:
+        device.gc = real
 
 
 def test_connectivity_of_a_wlan():

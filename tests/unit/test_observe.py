@@ -842,3 +842,45 @@ def test_one_period_for_both():
     assert [m.at - at for m in s.notes(token)] == [10000, 20000, 30000]
     s.attributes(T, "pmax=9")
     assert link.client.observations() == [(T, 1, 10, 0)]
+
+
+def test_one_confirmable_a_day_is_enough():
+    link, s = client(confirmable=False)
+    token, at = watch(link, attributes=("pmin=0", "pmax=7200"))
+    link.run(4 * 86400 + 7200)
+    kinds = [m.typ for m in s.notes(token)]
+    assert len(kinds) >= 48 and 3 <= kinds.count(CON) <= 5, kinds.count(CON)
+
+
+def test_attributes_of_a_neighbour():
+    # those of the first instance, or the first resource, are not those of the others
+    link, s = client(version="1.1")
+    link.client.create("/3303/1")
+    link.client.set("/3303/1/5700", 1.0)
+    assert s.attributes("/3303/0", "pmin=50").code == 0x44
+    assert s.attributes("/3/0/0", "pmin=40").code == 0x44
+    s.observe("/3303/1/5700")
+    s.observe("/3303/0/5700")
+    s.observe("/3/0/14")
+    s.observe("/3/0/0")
+    assert sorted(link.client.observations()) == [
+        ("/3/0/0", 1, 40, 0),
+        ("/3/0/14", 1, 0, 0),
+        ("/3303/0/5700", 1, 50, 0),
+        ("/3303/1/5700", 1, 0, 0),
+    ]
+
+
+def test_attributes_of_what_is_not_there():
+    link, s = client(version="1.1")
+    link.client.set("/3/0/6", {0: 1, 5: 2})
+    for path, code in (
+        ("/3/0/6/0", 0x44),
+        ("/3/0/6/5", 0x44),
+        ("/3/0/6/1", 0x84),
+        ("/3/0/14/0", 0x84),
+        ("/3303/9", 0x84),
+        ("/3303/0/9999", 0x84),
+        ("/999", 0x84),
+    ):
+        assert s.attributes(path, "pmin=1").code == code, path

@@ -113,9 +113,7 @@ REFUSED = (
     (POST, "/3", TLV, b"", _NOT_ALLOWED),
     (POST, "/1", TLV, b"", _NOT_ALLOWED),
     (POST, "/1000", TLV, unhex("0300 c10141"), _BAD),
-    (POST, "/1000", TLV, unhex("0305 c14d41"), (_NOT_FOUND, _BAD)),
     (POST, "/1000", TLV, unhex("0305 c10402"), _BAD),
-    (POST, "/1000", TLV, unhex("0005 0006"), _BAD),
     (POST, "/1000", 9999, b"x", _FORMAT),
     (POST, "/1002", TLV, unhex("0305 c10105"), _BAD),  # what must be there is missing
     (POST, "/1001", TLV, b"", _BAD),
@@ -711,6 +709,58 @@ def test_a_first_resource_that_may_only_be_read():
     assert s.post("/1002", unhex("c2006e6f"), TLV).code == _BAD and ids(c, 1002) == []
 
 
+def test_create_several():
+    # Core 1.1.1 6.3.6: all of them or none
+    link, s = client(version="1.1")
+    c = link.client
+    before = state(link)
+    two = b'[{"bn":"/1000/","n":"%d/1","vs":"A"},{"n":"%d/1","vs":"B"},{"n":"%d/2","v":7}]'
+    for first, second, code in ((11, 0, _BAD), (0, 11, _BAD), (11, 65535, _BAD)):
+        assert s.post("/1000", two % (first, second, first), 110).code == code
+        assert state(link) == before
+    # the second one is refused
+    made = []
+
+    def agree(path, value):
+        made.append(path)
+        return 0x8C if path == "/1000/12" else None
+
+    c.on_create("/1000", agree)
+    assert s.post("/1000", two % (11, 12, 11), 110).code == 0x8C
+    assert made == ["/1000/11", "/1000/12"] and state(link) == before
+    c.on_create("/1000", None)
+    c.validate("/1000", lambda path, value: path != "/1000/12/1")
+    assert s.post("/1000", two % (11, 12, 11), 110).code == _BAD and state(link) == before
+    c.validate("/1000", None)
+    m = s.post("/1000", two % (11, 12, 11), 110)
+    assert m.code == _CREATED and m.all(LOCATION) == [], m
+    assert c.get("/1000/11/1") == "A" and c.get("/1000/11/2") == 7 and c.get("/1000/12/1") == "B"
+    assert s.post("/1000", unhex("030d c10141 030e c10142"), TLV).code == _CREATED
+    assert c.get("/1000/13/1") == "A" and c.get("/1000/14/1") == "B"
+    c.max_instances = len(ids(c, 1000)) + 1
+    n = len(ids(c, 1000))
+    assert s.post("/1000", two % (21, 22, 21), 110).code == _BAD and len(ids(c, 1000)) == n
+    # some with an id, some without
+    assert s.post("/1000", unhex("c10141 0303 0304"), TLV).code == _BAD
+    # an object of one instance
+    assert s.post("/1001", unhex("0300 0301"), TLV).code in (_NOT_ALLOWED, _BAD)
+
+
+def test_create_passes_over_what_the_device_lacks():
+    # Core 1.0.2 5.4.6: optional resources that it does not support are ignored
+    link, s = client(version="1.1")
+    c = link.client
+    for path, payload, form in (
+        ("/1000/5", unhex("0605 c10141 c19978"), TLV),
+        ("/1000/6", b'[{"bn":"/1000/6/","n":"1","vs":"A"},{"n":"999","v":5}]', 110),
+    ):
+        m = s.post("/1000", payload, form)
+        assert m.code == _CREATED, (path, m)
+        assert c.get(path + "/1") == "A"
+    # a write of it is another matter
+    assert s.put("/1000/5", unhex("c19978"), TLV).code == _NOT_FOUND
+
+
 def test_create_what_is_there():
     link, s = client()
     before = state(link)
@@ -776,3 +826,14 @@ def test_nothing_is_written():
     assert s.put("/1007/0/0", b"", TLV).code == _CHANGED and c.get("/1007/0/0") == {}
     # neither a write nor attributes
     assert s.request(PUT, "/1007/0").code == _BAD
+
+
+def test_empty_segments_of_a_path():
+    # they are segments (RFC 3986 3.3), and no ids
+    link = Link()
+    s = link.server
+    for segments_of in (("3", "", "0"), ("", "3", "0"), ("3", "0", ""), ("3", "0", "0", "")):
+        path = [(URI_PATH, x) for x in segments_of]
+        assert s.request(GET, path).code == 0x84, segments_of
+        assert s.request(PUT, path, [(QUERY, "pmin=1")]).code == 0x84, segments_of
+        assert s.request(DELETE, path).code == 0x84, segments_of

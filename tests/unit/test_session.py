@@ -690,6 +690,19 @@ def test_other_values_need_no_update():
     n = len(s.requests)
     for path, v in (("/1/0/2", b"5"), ("/1/0/3", b"60"), ("/1/0/5", b"9"), ("/1/0/6", b"0")):
         assert s.put(path, v).code == 0x44
+    # resources 1 and 7 of other objects are not the lifetime and the binding
+    link.client.set("/3/0/1", "model")
+    link.client.set("/3/0/7", {0: 3300})
+    link.run(30)
+    assert len(s.requests) == n
+    # nor are those of another account
+    link.account(5, "coap://third", 55)
+    link.run(30)
+    link.client.update()
+    link.run(5)
+    n = len(s.requests)
+    link.client.set("/1/5/1", 777)
+    link.client.set("/1/5/7", "UQ")
     link.run(30)
     assert len(s.requests) == n
 

@@ -637,3 +637,10 @@ def test_codes_of_refusals():
     ):
         s.client.on_exec("/3/0/4", lambda path, args: refusal)
         assert code(s, "exec 3/0/4") == number, refusal
+
+
+def test_create_of_an_object_there_is_once():
+    s = shell()
+    out(s, "create 6/0")
+    assert ids(s.client, 6) == [0]
+    assert code(s, "create 6/0") == -17 and code(s, "create 9999/0") == -2

@@ -169,6 +169,11 @@ def test_what_is_no_value():
         (9, b"\xc3("),
         (3, float("inf")),
         (3, float("nan")),
+        (3, 10**310),
+        (3, -(10**400)),
+        (2, 10**310),
+        (6, 1 << 63),
+        (8, 1 << 64),
         (7, "3:0:0"),
         (7, "3"),
         (7, ""),
@@ -177,3 +182,16 @@ def test_what_is_no_value():
         assert raises(ValueError, to_stored, kind, v), (kind, v)
     assert to_stored(7, "3:0") == to_stored(7, (3, 0)) == 3 << 16
     assert to_stored(5, b"\xff") == b"\xff"
+
+
+def test_what_the_application_goes_on_using_is_copied():
+    buffer = bytearray(b"abc")
+    for kind in (1, 5, 9):
+        for value in (buffer, memoryview(buffer)):
+            stored = to_stored(kind, value)
+            assert isinstance(stored, bytes)
+            buffer[0] += 1
+            assert stored == bytes((buffer[0] - 1,)) + b"bc"
+    stored = to_stored(5, {0: buffer})
+    buffer[0] += 1
+    assert stored[0] != buffer

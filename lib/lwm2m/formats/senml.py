@@ -77,6 +77,7 @@ def reader(labels, tree, emit, opaque=None):
     None where there is none. `labels` are those of the version, the base name, the base value, the name, a number,
     and other values; opaque(value) undoes base64."""
     version, base_name, base_value, name, number = labels[:5]
+    root = str(tree.root_path, "utf8")
     name_before = ""
     value_before = 0
     count = 0
@@ -106,6 +107,9 @@ def reader(labels, tree, emit, opaque=None):
         name_before = record.get(base_name, name_before)
         value_before = record.get(base_value, value_before)
         path = name_before + record.get(name, "")
+        if root and path.startswith(root):
+            # the alternate path, which names begin with (Transport 1.2 6.4.1)
+            path = path[len(root) :] or "/"
         if len(path) > _LENGTH:
             raise ValueError
         oid, iid, rid, riid = parse_path(path)

@@ -1,7 +1,7 @@
 # SenML CBOR (RFC 8428 6; Core 1.1.1 7.4.5): 112
 # SPDX-License-Identifier: MIT
 from ..model.values import FLOAT, OBJLNK, TIME
-from .cbor import ARRAY, ARRAY_OF_16_BITS, MAP, TEXT_STRING, Reader, put_value
+from .cbor import ARRAY, ARRAY_OF_16_BITS, MAP, TEXT_STRING, Reader, put_head, put_value
 from .senml import inside, put_digits, reader, walk
 
 # labels of a record, and values of a link by name (Core 1.1.1 table 7.4.5)
@@ -33,10 +33,10 @@ def encode_all(writer, tree, paths):
         if object_before == oid and instance_before == iid:
             writer.byte(MAP | labels)
         else:
-            base = b"/%d/%d/" % (oid, iid)
+            base = tree.root_path + b"/%d/%d/" % (oid, iid)
             writer.byte(MAP | labels + 1)
             writer.byte(_HEAD_OF_BASE_NAME)
-            writer.byte(TEXT_STRING | len(base))
+            put_head(writer, TEXT_STRING, len(base))
             writer.put(base)
             object_before = oid
             instance_before = iid

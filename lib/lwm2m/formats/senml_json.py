@@ -90,7 +90,8 @@ def encode_all(writer, tree, paths):
         nonlocal object_before, instance_before
         writer.put(b",{" if writer.written > start else b"{")
         if object_before != oid or instance_before != iid:
-            writer.put(b'"bn":"/%d/%d/",' % (oid, iid))
+            base = str(tree.root_path, "utf8") + "/%d/%d/" % (oid, iid)
+            writer.put(b'"bn":%s,' % json.dumps(base).encode())
             object_before = oid
             instance_before = iid
         writer.put(b'"n":"')

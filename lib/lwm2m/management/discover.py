@@ -42,6 +42,7 @@ def discover(session, message, writer):
                 if (rid < 0 or rid == its_rid) and is_there(tree, oid, iid, its_rid, definition):
                     put_resource(iid, its_rid, definition)
 
+    session.path = message.path
     session.coap.put_body(message.block2, message.block1, -1, LINK_FORMAT, put_all)
     if not writer.written:
         raise CoapError(NOT_FOUND)
@@ -52,7 +53,7 @@ def is_there(tree, oid, iid, rid, definition):
     """A resource is there by its value, or by a function that reads or executes it."""
     if not tree.in_version(oid, definition):
         return False
-    if tree.get(oid, iid, rid) is not None or tree.hook(ON_READ, oid, iid, rid):
+    if tree.shows(oid, iid, rid) or tree.hook(ON_READ, oid, iid, rid):
         return True
     if not definition & EXECUTABLE:
         return False

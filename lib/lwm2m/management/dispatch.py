@@ -25,15 +25,17 @@ from .operations import create, delete, execute, write
 def serve(session, message, writer, now):
     """Answer a request of a session: write options and payload, return the response code. A refusal is a CoapError,
     a malformed request a ValueError."""
-    session.tree.snapshot = None
+    tree = session.tree
+    tree.snapshot = None
+    tree.minor = session.minor  # another server may have another version
     method = message.code
-    if message.path[0] < 0 and not message.name and (method == FETCH or method == IPATCH):
+    if message.path[0] < 0 and message.name is None and (method == FETCH or method == IPATCH):
         try:
             from .composite import serve as serve_composite
         except ImportError:
             raise CoapError(METHOD_NOT_ALLOWED)
         return serve_composite(session, message)
-    definition = find_target(session.tree, message)
+    definition = find_target(tree, message)
     if method == GET:
         return get(session, message, writer, definition)
     if method == PUT:
@@ -47,7 +49,7 @@ def find_target(tree, message):
     """The definition of the resource that a request is about, of an object or an instance what may be done with
     some of them; refuses what is not there, and object 0."""
     oid, iid, rid, _ = message.path
-    if message.name or (oid > SECURITY and oid not in tree.objects):
+    if message.name is not None or (oid > SECURITY and oid not in tree.objects):
         raise CoapError(NOT_FOUND)
     if oid == SECURITY:
         raise CoapError(UNAUTHORIZED)

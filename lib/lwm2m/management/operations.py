@@ -141,9 +141,9 @@ def accept_values(session, oid, values, access):
     for iid, rid, value in values:
         if rid < 0:
             continue
-        definition = tree.definition(oid, rid)
-        if not definition or not tree.in_version(oid, definition):
+        if not is_known(tree, oid, rid):
             raise CoapError(NOT_FOUND)
+        definition = tree.definition(oid, rid)
         if not definition & access:
             raise CoapError(METHOD_NOT_ALLOWED)
         if isinstance(value, dict) != bool(definition & MULTIPLE):
@@ -155,6 +155,12 @@ def accept_values(session, oid, values, access):
     return accepted
 
 
+def is_known(tree, oid, rid):
+    """Does the version of the object that is registered have such a resource?"""
+    definition = tree.definition(oid, rid)
+    return definition and tree.in_version(oid, definition)
+
+
 def store_values(session, oid, values):
     """Store what accept_values() gave, and tell those who want to know what a server wrote."""
     for iid, rid, value in values:
@@ -164,7 +170,7 @@ def store_values(session, oid, values):
 
 
 def create(session, message, writer):
-    """Create an instance, with the id that the payload names or the next one that is free."""
+    """Create instances, with the ids that the payload names or the next one that is free: all or none."""
     tree = session.tree
     client = session.client
     oid = message.path[0]
@@ -178,33 +184,65 @@ def create(session, message, writer):
     values = []
     if message.end > message.start:
         values = decode_payload(session, message, oid, ABSENT, ABSENT, ABSENT, True)
-    iid = values[0][0] if values else ABSENT
-    if iid < 0:
-        iid = 0
-        while iid in instances:
-            iid += 1
-    if iid in instances or iid > HIGHEST_ID or len(instances) >= client.max_instances:
+    ids = ids_to_create(values, instances)
+    if len(ids) > 1 and not flags & SEVERAL_INSTANCES:
         raise ValueError
-    for given, _, _ in values:
-        if given != ABSENT and given != iid:
-            raise ValueError
-    values = [(iid, rid, value) for _, rid, value in values]
-    values = accept_values(session, oid, values, READABLE | WRITABLE)
-    values = {rid: value for _, rid, value in values}
-    check_complete(tree, oid, values)
-    tree.create(oid, iid, values)
-    try:
-        tree.call_hook(ON_CREATE, oid, iid, ABSENT, None)
-    except CoapError:
-        tree.delete(oid, iid)
-        raise
-    if client.access:
-        client.access.created(session, oid, iid)
-    for segment in client._root:
-        writer.option(LOCATION_PATH, segment)
-    for number in oid, iid:
-        writer.option(LOCATION_PATH, b"%d" % number)
+    if len(instances) + len(ids) > client.max_instances:
+        raise ValueError
+    # optional resources that are not there are passed over (Core 1.0.2 5.4.6)
+    values = [
+        (ids[0] if iid == ABSENT else iid, rid, value)
+        for iid, rid, value in values
+        if is_known(tree, oid, rid)
+    ]
+    made = {iid: {} for iid in ids}
+    for iid, rid, value in accept_values(session, oid, values, READABLE | WRITABLE):
+        made[iid][rid] = value
+    for iid in ids:
+        check_complete(tree, oid, made[iid])
+    create_all(tree, oid, ids, made)
+    for iid in ids:
+        if client.access:
+            client.access.created(session, oid, iid)
+    if len(ids) == 1:
+        for segment in client._root:
+            writer.option(LOCATION_PATH, segment)
+        for number in oid, ids[0]:
+            writer.option(LOCATION_PATH, b"%d" % number)
     return CREATED
+
+
+def ids_to_create(values, instances):
+    """The ids of the instances that values, as decode_payload() gives them, are for, none of which may be there;
+    those without an id are for the one that has one, or for the next one that is free."""
+    ids = []
+    for iid, _, _ in values:
+        if iid != ABSENT and iid not in ids:
+            if iid in instances or iid > HIGHEST_ID:
+                raise ValueError
+            ids.append(iid)
+    if not ids:
+        free = 0
+        while free in instances:
+            free += 1
+        return [free]
+    if len(ids) > 1 and ABSENT in [iid for iid, _, _ in values]:
+        raise ValueError
+    return ids
+
+
+def create_all(tree, oid, ids, made):
+    """Create instances with the values {iid: {rid: value}}, unless the application refuses one of them."""
+    done = []
+    try:
+        for iid in ids:
+            tree.create(oid, iid, made[iid])
+            done.append(iid)
+            tree.call_hook(ON_CREATE, oid, iid, ABSENT, None)
+    except CoapError:
+        for iid in done:
+            tree.delete(oid, iid)
+        raise
 
 
 def check_complete(tree, oid, values):

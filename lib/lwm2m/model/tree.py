@@ -61,6 +61,7 @@ class Tree:
 
     `changed(oid, iid, rid)` hears of every change, rid -1 for a created or deleted instance."""
 
+    root_path = b""  # the alternate path, such as b"/lwm2m", which names in SenML begin with
     minor = 2  # the minor version that is registered: objects 1 and 5 show its resources
     series = None  # cached values with their times (reporting/timeseries.py), if there are any
     reported = None  # a list that learns what of them a message tells, while it is written
@@ -219,6 +220,13 @@ class Tree:
         instances = self.objects.get(oid)
         values = instances and instances.get(iid)
         return values.get(rid) if values else None
+
+    def shows(self, oid, iid, rid):
+        """Is there a value, without asking any function? As the answer that is being written shows it."""
+        snapshot = self.snapshot
+        if snapshot and (oid, iid, rid) in snapshot:
+            return snapshot[oid, iid, rid] is not None
+        return self.get(oid, iid, rid) is not None
 
     def read(self, oid, iid, rid):
         """The value to be shown; None where there is none."""

@@ -61,9 +61,11 @@ def to_stored(definition, value):
             if value >= 0 or not definition & UNSIGNED:
                 return int(value)
     elif kind == FLOAT:
-        # neither infinite nor NaN: JSON has no word for them
-        if isinstance(value, (int, float)) and value - value == 0:
-            return float(value)
+        if isinstance(value, (int, float)):
+            # neither infinite, as an integer of 310 digits is then, nor NaN: JSON has no word for them
+            value = float(value)
+            if value - value == 0:
+                return value
     elif kind == BOOLEAN:
         if value == 0 or value == 1:
             return bool(value)
@@ -86,7 +88,7 @@ def stored_link(value):
 
 
 def stored_bytes(kind, value):
-    """Text, or what an opaque resource has, as bytes."""
+    """Text, or what an opaque resource has, as bytes of its own: a buffer may be used again."""
     if isinstance(value, str):
         value = value.encode()
         if text is not str:

@@ -2,17 +2,30 @@
 # SPDX-License-Identifier: MIT
 from ..coap.numbers import UNAUTHORIZED, CoapError
 from ..ids import ACCESS_CONTROL, ACL, ACL_INSTANCE, ACL_OBJECT, ACL_OWNER, ANY_ID, SERVER
-from ..model.tree import MAY_READ, MAY_WRITE
+from ..model.tree import MAY_READ, MAY_WRITE, ON_CHANGE
 
 _EVERYTHING = const(31)  # all rights of an ACL: see tree.py
 _OTHERS = const(0)  # the short id that stands for all servers without an entry of their own
 
 
 class Access:
-    """Takes effect with the second server account and the first instance of object 2."""
+    """Takes effect with the second server account and the first instance of object 2, until there is one account
+    again: that the last instance goes opens nothing (Core 1.1.1 8.2)."""
+
+    engaged = False
 
     def __init__(self, client):
         self.tree = client.tree
+        for oid in (SERVER, ACCESS_CONTROL):
+            self.tree.add_hook(ON_CHANGE, oid, -1, -1, lambda oid, iid, rid: self.is_engaged())
+
+    def is_engaged(self):
+        """Does it take effect? To be asked whenever an account or an instance of object 2 comes or goes."""
+        if len(self.tree.objects[SERVER]) < 2:
+            self.engaged = False
+        elif self.tree.objects[ACCESS_CONTROL]:
+            self.engaged = True
+        return self.engaged
 
     def find(self, oid, iid):
         """The id of the instance of object 2 about /oid/iid, or the first that is free."""
@@ -28,7 +41,7 @@ class Access:
     def rights(self, ssid, oid, iid):
         """The rights of a server to an instance, or (iid -1) to make one."""
         tree = self.tree
-        if len(tree.objects[SERVER]) < 2 or not tree.objects[ACCESS_CONTROL]:
+        if not self.is_engaged():
             return _EVERYTHING
         if oid == ACCESS_CONTROL:
             # every server may look; the owner alone may write, and nobody make or delete

@@ -182,7 +182,7 @@ class Bootstrap(Session):
             return self.finish()
         if oid == ACCESS_CONTROL:
             self.client._enable_access_control()
-        if message.name or (oid >= 0 and oid not in tree.objects):
+        if message.name is not None or (oid >= 0 and oid not in tree.objects):
             raise CoapError(NOT_FOUND)
         if code == PUT and oid >= 0:
             self.begin()

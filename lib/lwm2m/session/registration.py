@@ -418,6 +418,7 @@ class Registration(Session):
             return 0
         if self.state != REGISTERED:
             return -1
+        self.tree.minor = self.minor  # another server may have another version
         if (self.update_parts or client.now_s >= self.due) and not coap.at_nstart():
             self.update()
             return 0

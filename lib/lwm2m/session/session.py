@@ -212,7 +212,6 @@ class Session:
             block1 = message.block1
             block2 = message.block2
         self.path = path
-        self.content_format = content_format
         self.coap.put_body(block2, block1, observe, content_format, self.encode)
         return CONTENT
 
@@ -226,10 +225,10 @@ class Session:
         finally:
             tree.reader = tree.snapshot = None
 
-    def snapshot_tag(self, first):
-        """Hold still what the body shows, from its first block on; its ETag."""
+    def snapshot_tag(self, first, content_format):
+        """Hold still what the body of `path` in a format shows, from its first block on; its ETag."""
         tree = self.tree
-        key = (self.ssid, self.content_format) + tuple(self.path)
+        key = (self.ssid, content_format) + tuple(self.path)
         for entry in tree.snapshots:
             if entry[0] == key:
                 if not first or not entry[1]:
