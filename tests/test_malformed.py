@@ -10,13 +10,12 @@ import socket
 import struct
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
+from tools.build.library import library, translated
 from tools.build.mpy import micropython
 
-ROOT = Path(__file__).resolve().parents[1]
 
 # The client under test. An execute of /3303/0/5605 tells how it is; then it starts anew, and tells how much
 # heap is in use after a collection.
@@ -200,10 +199,10 @@ class Server:
 def test_ten_thousand():
     server = Server()
     device = subprocess.Popen(
-        [micropython(), "-c", DEVICE % server.port],
+        [micropython(), "-c", translated(DEVICE % server.port)],
         stdout=subprocess.PIPE,
         text=True,
-        env=dict(os.environ, MICROPYPATH=f"{ROOT / 'lib'}:.frozen"),
+        env=dict(os.environ, MICROPYPATH=f"{library()}:.frozen"),
     )
     log = []
 

@@ -5,14 +5,13 @@ import asyncio
 import contextlib
 import functools
 import os
-from pathlib import Path
 
 import pytest
 
+from tools.build.library import library
 from tools.build.mpy import micropython
 from tools.server import BootstrapConfig, NoAnswer, Server
 
-ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.needs("micropython")
 
 ENDPOINT = "shell-under-test"
@@ -40,7 +39,7 @@ class Shell:
         self.child = await asyncio.create_subprocess_exec(
             micropython(),
             *self.program,
-            env={**os.environ, "MICROPYPATH": f"{ROOT / 'lib'}:.frozen"},
+            env={**os.environ, "MICROPYPATH": f"{library()}:.frozen"},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

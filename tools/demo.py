@@ -18,6 +18,7 @@ import signal
 import sys
 from pathlib import Path
 
+from tools.build.library import library
 from tools.build.mpy import micropython
 from tools.server import Answer, BootstrapConfig, NoAnswer, Server
 from tools.server.console import Console, Printer
@@ -68,7 +69,7 @@ class Demo:
             )
             self.client = await asyncio.create_subprocess_exec(
                 *(program, str(ROOT / "firmware" / "demo.py"), self.bootstrap.uri, ENDPOINT),
-                env={**os.environ, "MICROPYPATH": str(ROOT / "lib")},
+                env={**os.environ, "MICROPYPATH": str(library())},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,

@@ -1,5 +1,7 @@
 # The unix port: the client, and asyncio from MicroPython's own tree
 # SPDX-License-Identifier: MIT
-include("$(MPY_DIR)/extmod/asyncio")
+if options.port != "quectel":
+    # It knows modules by the names that QuecPython lacks.
+    include("$(MPY_DIR)/extmod/asyncio")
 if options.profile != "none":
-    include("../../manifest.py", profile=options.profile or "full", port="generic")
+    include("../../manifest.py", profile=options.profile or "full", port=options.port or "generic")

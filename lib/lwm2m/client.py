@@ -3,7 +3,7 @@
 from .coap.endpoint import Endpoint
 from .coap.message import Message
 from .coap.numbers import LWM2M_CBOR, SENML_CBOR, SENML_JSON, TLV
-from .events import ENGINE_SUSPENDED, NAMES
+from .events import CLIENT_ERROR, ENGINE_SUSPENDED, NAMES
 from .formats import find_format
 from .ids import (
     BINDING,
@@ -57,6 +57,8 @@ VERSIONS = ("1.0", "1.1", "1.2")
 MANY_INSTANCES = const(1)  # a flag of an object's definition
 
 BOOTSTRAP_WAIT = const(1000)  # ms until a session that holds still is looked at again
+ERROR_WAIT = const(1000)  # ms until what an exception interrupted is tried again
+MOST_DATAGRAMS = const(16)  # of a server, that one poll() takes
 LONGEST_NAP = const(250)  # ms: another thread's set() is noticed within that
 
 
@@ -96,6 +98,7 @@ class Client(Servers):
     min_lifetime = 1
     update_early = 30
     update_period = 0
+    queue = False  # queue mode, whatever 1/x/7 says
     awake_time = 93  # how long a queue mode client listens after the last exchange
     bootstrap_timeout = 247
     max_instances = 32
@@ -350,6 +353,10 @@ class Client(Servers):
             except Exception as error:
                 sys.print_exception(error)
 
+    def _tell_error(self, error, ssid):
+        sys.print_exception(error)
+        self._emit(CLIENT_ERROR, ssid)
+
     def on_server_write(self, fn):
         """fn(object, instance, resource, stored value) hears of each value that a LwM2M server has written."""
         self._write_listeners.append(fn)
@@ -401,7 +408,7 @@ class Client(Servers):
             self.suspended = True
             for session in self.sessions:
                 if session.dtls and session.location:
-                    session.channel.save()
+                    session.channel.suspend()
         self._emit(ENGINE_SUSPENDED, 0)
 
     def resume(self):
@@ -461,17 +468,56 @@ class Client(Servers):
         self.now_ms = ticks_diff(now, self._last_tick)
         self.now = now
 
-    def _receive(self, now):
-        """Take in what has arrived."""
-        for session in self.sessions:
-            while session.coap:
-                datagram = session.channel.recv()
-                if datagram is None:
-                    break
-                if session.asleep:
-                    continue  # the radio is off
+    def _receive(self, session, now):
+        """Take in what has arrived from a server; the ms until there may be more, or -1."""
+        for _ in range(MOST_DATAGRAMS):
+            if not session.coap:
+                return -1
+            datagram = session.channel.recv()
+            if datagram is None:
+                return -1
+            if not session.asleep:  # else the radio is off
                 session.last_heard = now
                 session.coap.receive(datagram, now, self._root)
+        return 0  # the timers have their turn first
+
+    def _receive_all(self, now):
+        wait = -1
+        for session in self.sessions:
+            try:
+                wait = sooner(wait, self._receive(session, now))
+            except Exception as error:
+                self._tell_error(error, session.ssid)
+                wait = sooner(wait, ERROR_WAIT)
+        return wait
+
+    def _poll_sessions(self, now):
+        wait = -1
+        for session in self.sessions:
+            try:
+                if self._bootstrap_triggered and not session.bootstrap:
+                    wait = sooner(wait, BOOTSTRAP_WAIT)
+                else:
+                    wait = sooner(wait, session.poll(now))
+            except Exception as error:
+                self._tell_error(error, session.ssid)
+                wait = sooner(wait, ERROR_WAIT)
+        return wait
+
+    def _poll_others(self, now):
+        """What objects and applications have asked for."""
+        wait = -1
+        try:
+            self._run_calls()
+        except Exception as error:
+            self._tell_error(error, 0)
+        for poller in self.pollers:
+            try:
+                wait = sooner(wait, poller(now))
+            except Exception as error:
+                self._tell_error(error, 0)
+                wait = sooner(wait, ERROR_WAIT)
+        return wait
 
     def _hand_answers(self):
         """Give what answer() got to those that wait for it by now."""
@@ -490,17 +536,11 @@ class Client(Servers):
         wait = -1
         with self:
             if self.transport or ready():
-                self._receive(now)
-            self._run_calls()
-            for poller in self.pollers:
-                wait = sooner(wait, poller(now))
+                wait = self._receive_all(now)
+            wait = sooner(wait, self._poll_others(now))
             if self._answers:
                 self._hand_answers()
-            for session in self.sessions:
-                if self._bootstrap_triggered and not session.bootstrap:
-                    wait = sooner(wait, BOOTSTRAP_WAIT)
-                else:
-                    wait = sooner(wait, session.poll(now))
+            wait = sooner(wait, self._poll_sessions(now))
             if self._calls:
                 wait = 0
         return wait

@@ -44,7 +44,12 @@ class Servers:
     def _run_calls(self):
         while self._calls:
             function, argument = self._calls.pop(0)
-            function(argument)
+            try:
+                function(argument)
+            except MemoryError:
+                # there may be more after the next collection
+                self._calls.insert(0, (function, argument))
+                raise
 
     # accounts
 
@@ -76,7 +81,7 @@ class Servers:
         """A value that a server writes, as it is to be stored."""
         if oid == SERVER:
             if rid == LIFETIME:
-                return max(value, self.min_lifetime)
+                return value and max(value, self.min_lifetime)
             if rid == BINDING and value not in BINDINGS.split():
                 raise ValueError
         return value
@@ -103,12 +108,13 @@ class Servers:
             if session is not kept:
                 session.close()
         self._bootstrap_triggered = False
-        self.sessions = []
+        sessions = []
         for _, server_iid, security_iid in self._accounts():
-            self.sessions.append(Registration(self, security_iid, server_iid))
+            sessions.append(Registration(self, security_iid, server_iid))
         if kept:
             kept.listening = True
-            self.sessions.append(kept)
+            sessions.append(kept)
+        self.sessions = sessions
         self._start_next()
 
     def _start_next(self):
@@ -132,6 +138,11 @@ class Servers:
         self.sessions = [session]
         hold_off = self.tree.get(SECURITY, session.security_iid, CLIENT_HOLD_OFF)
         session.start(0 if trigger else hold_off or 0)
+
+    def _bootstrap_instead(self, _):
+        """Bootstrap because no server takes the client: they are tried again after all attempts of that."""
+        self._bootstrap(None)
+        self.sessions[0].gives_back = False
 
     def _run_command(self, server_iid, rid):
         """Disable, Registration Update Trigger, Bootstrap-Request Trigger of a server instance."""

@@ -168,10 +168,10 @@ def test_quec_pack_holds_mpy_version_5(capsys):
     with zipfile.ZipFile(deploy.OUT / "quec-core.zip") as archive:
         names = archive.namelist()
         compiled = [name for name in names if name.endswith(".mpy")]
-        assert "usr/lwm2m/coap.mpy" in compiled and "usr/main.py" in names
+        assert "usr/lwm2m/client.mpy" in compiled and "usr/main.py" in names
         for name in compiled:
-            # "M", version, the flag for Unicode strings, 31 bits of small integers
-            assert archive.read(name)[:4] == b"M\x05\x02\x1f", name
+            # "M", version, neither Unicode nor cached look-ups, 31 bits of small integers
+            assert archive.read(name)[:4] == b"M\x05\x00\x1f", name
 
 
 @pytest.mark.needs("micropython")

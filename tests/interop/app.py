@@ -8,8 +8,7 @@ import os
 import select
 import sys
 
-from lwm2m.client import Client
-from lwm2m.model.tree import LATER
+from lwm2m import LATER, Client
 
 # How long standard input is waited for while the client has nothing to do, in milliseconds.
 _TICK = 10

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from child import Child
 
+from tools.build.library import library
 from tools.build.mpy import micropython
 
 HERE = Path(__file__).resolve().parent
@@ -50,7 +51,7 @@ class Device(Child):
 
     def __init__(self, path=(), heap=None):
         super().__init__()
-        self.path = [str(ROOT / "lib"), *map(str, path)]
+        self.path = [str(library()), *map(str, path)]
         self.heap = heap
 
     def power_on(self):

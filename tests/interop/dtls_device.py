@@ -142,6 +142,10 @@ class Device:
         self.lower.open()
         return {}
 
+    def op_suspend(self, a):
+        self.c.suspend()
+        return {}
+
     def op_dump(self, a):
         return {"session": hexlify(self.c.dump()).decode()}
 
@@ -212,10 +216,10 @@ class Device:
             r["error"] = getattr(c, "error", None)
             r["sent"] = self.lower.count
             r["bytes"] = self.lower.bytes
-            for name, attribute in (("suite", "suite"), ("ems", "extensions")):
-                r[name] = getattr(c, attribute, None)
-            for name, attribute in (("cid", "own_cid"), ("peer", "peer_cid"), ("sid", "session_id")):
-                r[name] = hexlify(getattr(c, attribute, None) or b"").decode()
+            for k in ("suite", "extensions"):
+                r[k] = getattr(c, k, None)
+            for k, name in (("sid", "session_id"), ("cid", "own_cid"), ("peer", "peer_cid")):
+                r[k] = hexlify(getattr(c, name, None) or b"").decode()
             r["saved"] = hexlify(self.saved).decode() if self.saved else None
             print(json.dumps(r))
 

@@ -255,8 +255,11 @@ class OpenSslServer:
 
     def _run(self):
         while self.running:
-            ready, _, _ = select.select([self.socket], [], [], 0.05)
-            if ready:
+            ready, _, _ = select.select([self.socket, *self.others()], [], [], 0.05)
+            for each in ready:
+                if each is not self.socket:
+                    self.other(each)
+                    continue
                 data, address = self.socket.recvfrom(4096)
                 try:
                     self._datagram(data, address)
@@ -269,6 +272,10 @@ class OpenSslServer:
                 if left is not None and left <= 0 and address not in self.shaken:
                     c.DTLSv1_handle_timeout()
                     self._flush(c, address)
+
+    def others(self) -> list[socket.socket]:
+        """More sockets to listen on."""
+        return []
 
     def _flush(self, c, address):
         while c:
@@ -327,8 +334,42 @@ class OpenSslServer:
                 self.shaken.discard(address)
                 break
             self.got.append(text)
-            c.send(text)
+            self.take(c, address, text)
         self._flush(c, address)
+
+    def take(self, c, address, text):
+        """What becomes of a peer's plaintext: an echo."""
+        c.send(text)
+
+
+class Front(OpenSslServer):
+    """The same before a server without DTLS: plaintext goes on to UDP port `behind`, and back."""
+
+    def __init__(self, behind: int, keys: dict[bytes, bytes]):
+        super().__init__(keys)
+        self.behind = behind
+        self.backs: dict[tuple, socket.socket] = {}
+
+    def __exit__(self, *_):
+        super().__exit__()
+        for back in self.backs.values():
+            back.close()
+
+    def take(self, c, address, text):
+        if address not in self.backs:
+            self.backs[address] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.backs[address].connect((LOCAL, self.behind))
+        self.backs[address].send(text)
+
+    def others(self):
+        return list(self.backs.values())
+
+    def other(self, back):
+        address = next(a for a, s in self.backs.items() if s is back)
+        data = back.recv(4096)
+        if address in self.shaken:
+            self.peers[address].send(data)
+            self._flush(self.peers[address], address)
 
 
 def split(data: bytes) -> list[bytes]:

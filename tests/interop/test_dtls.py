@@ -39,7 +39,7 @@ def test_s_server(suite, number, more, flags):
         Device(server.port, IDENTITY, KEY, suites=[CCM, CBC]) as device,
     ):
         r = device.connect()
-        assert (r["state"], r["suite"], r["ems"]) == (2, number, flags)
+        assert (r["state"], r["suite"], r["extensions"]) == (2, number, flags)
         assert server.expect("CIPHER is") == f"CIPHER is {suite}"
         device.send(b"from the device\n", ms=0)
         server.expect("from the device")
@@ -90,7 +90,7 @@ def test_libcoap(need, library):
     key = b"secretPSK"
     with coap_server(library, key) as server, Device(server.port, IDENTITY, key) as device:
         r = device.connect()
-        assert (r["state"], r["suite"], r["ems"]) == (2, CCM, 1)
+        assert (r["state"], r["suite"], r["extensions"]) == (2, CCM, 1)
         (answer,) = device.send(b"\x41\x01\x12\x34T")
         assert answer[:5] == b"\x61\x45\x12\x34T"
         assert b"libcoap" in answer
@@ -252,9 +252,9 @@ def test_leshan_connection_id(leshan, own):
         sent = device.call("rebind")["sent"]
         (answer,) = device.send(update)
         assert answer == b"\x61\x44\x00\x02T"
-        r = device.call("dump")
+        r = device.call("suspend")
         assert r["sent"] == sent + 1
-        session = r["session"]
+        session = r["saved"]
     with Device(leshan.secure_port, endpoint, KEY, session=session, **more) as device:
         (answer,) = device.send(update[:3] + b"\x03" + update[4:])
         assert answer == b"\x61\x44\x00\x03T"

@@ -191,6 +191,13 @@ def test_without_connection_id_a_new_port_needs_a_handshake(tap, secure, no_cid)
     assert peer.read("/3/0/16").code == "2.05"
 
 
+def sleep(device):
+    """Into a deep sleep, and in order: all that goes on afterwards is saved."""
+    device.pause()
+    device.wait("ENGINE_SUSPENDED")
+    device.power_off()
+
+
 def test_deep_sleep_wakes_by_connection_id(tap, secure, tmp_path):
     line = tap()
     device, peer = secure(line.uri, store=str(tmp_path), version="1.0")
@@ -199,7 +206,7 @@ def test_deep_sleep_wakes_by_connection_id(tap, secure, tmp_path):
         peer.wait("updated")
         device.wait("REG_UPDATE_COMPLETE")
     sent = line.seen[-1].seq
-    device.power_off()
+    sleep(device)
     line.clear()
     line.rebind()
     device, peer = secure(line.uri, known=True, store=str(tmp_path), version="1.0")
@@ -215,7 +222,7 @@ def test_deep_sleep_wakes_by_connection_id(tap, secure, tmp_path):
     assert device.stat() == 2
     # The session is as good as before, also for a second sleep.
     assert peer.read("/3/0/16").code == "2.05"
-    device.power_off()
+    sleep(device)
     device, peer = secure(line.uri, known=True, store=str(tmp_path), version="1.0")
     peer.wait("updated")
     assert peer.read("/3/0/16").code == "2.05"
@@ -227,23 +234,35 @@ def test_deep_sleep_wakes_by_connection_id(tap, secure, tmp_path):
 
 
 def test_power_cuts_use_no_number_twice(tap, secure, tmp_path):
-    """Cut off at any moment, again and again, also while it saves nothing for long."""
+    """Cut off at any moment, again and again, sometimes asleep: a handshake resumes the session, or its keys go on."""
     chance = random.Random(9)
     line = tap()
     device, peer = secure(line.uri, store=str(tmp_path))
+    cuts = 0
     for _ in range(10):
         for _ in range(chance.randrange(40)):
             peer.read("/3/0/16")
         if chance.random() < 0.5:
             device.update()
-        device.power_off()
+        if chance.random() < 0.5:
+            sleep(device)
+        else:
+            device.power_off()
+            cuts += 1
         peer.take("updated")
         device, peer = secure(line.uri, known=True, store=str(tmp_path))
         peer.wait("updated")
     assert line.count(KEY_EXCHANGE) == 1
-    numbers = [each.seq for each in line.seen if each.up and each.type == 25]
-    assert len(numbers) > 150
-    assert numbers == sorted(set(numbers))
+    assert 0 < cuts < 10 and line.count(CLIENT_HELLO) >= cuts
+    # Each handshake has keys, and so numbers, of its own.
+    numbers = [[]]
+    for each in line.seen:
+        if each.up and each.type == 25:
+            numbers[-1].append(each.seq)
+        elif each.up and each.type == 22 and numbers[-1]:
+            numbers.append([])
+    assert sum(map(len, numbers)) > 150
+    assert all(keys == sorted(set(keys)) for keys in numbers)
 
 
 def test_deep_sleep_keeps_observations(tap, secure, tmp_path):
@@ -251,9 +270,7 @@ def test_deep_sleep_keeps_observations(tap, secure, tmp_path):
     device, peer = secure(line.uri, store=str(tmp_path))
     assert peer.attributes("/3/0/15", pmin=1, pmax=300).code == "2.04"
     observed = peer.observe("/3/0/15")
-    device.pause()
-    device.wait("ENGINE_SUSPENDED")
-    device.power_off()
+    sleep(device)
     line.clear()
     device, peer = secure(line.uri, known=True, store=str(tmp_path))
     peer.wait("updated")
@@ -273,9 +290,7 @@ def test_deep_sleep_keeps_composite_observations(tap, secure, tmp_path):
     line = tap()
     device, peer = secure(line.uri, store=str(tmp_path), version="1.1")
     observed = peer.observe_composite(["/3/0/14", "/3/0/15"])
-    device.pause()
-    device.wait("ENGINE_SUSPENDED")
-    device.power_off()
+    sleep(device)
     line.clear()
     device, peer = secure(line.uri, known=True, store=str(tmp_path), version="1.1")
     peer.wait("updated")
@@ -293,7 +308,7 @@ def test_server_restart_while_the_device_sleeps(tap, secure, tmp_path, endpoint)
         line = tap(port)
         kw = {"store": str(tmp_path), **QUICK}
         device, peer = secure(line.uri, server=server, **kw)
-        device.power_off()
+        sleep(device)
         server.stop()
         server = stack.enter_context(Leshan(coaps=port, cid=CID))
         allow(server, endpoint)
@@ -309,12 +324,12 @@ def test_server_restart_while_the_device_sleeps(tap, secure, tmp_path, endpoint)
 def test_waking_tells_what_changed(tap, secure, tmp_path):
     line = tap()
     device, peer = secure(line.uri, store=str(tmp_path))
-    device.power_off()
+    sleep(device)
     line.clear()
     device, peer = secure(line.uri, known=True, store=str(tmp_path), lifetime=200)
     updated = peer.wait("updated")
     assert updated.changes.lifetime == 200
-    device.power_off()
+    sleep(device)
     values = {"/3303/0/5700": 21.5}
     device, peer = secure(line.uri, known=True, store=str(tmp_path), lifetime=200, values=values)
     updated = peer.wait("updated")
@@ -325,7 +340,7 @@ def test_waking_tells_what_changed(tap, secure, tmp_path):
 def test_sleep_longer_than_the_lifetime_registers(tap, secure, tmp_path):
     line = tap()
     device, peer = secure(line.uri, store=str(tmp_path), lifetime=2)
-    device.power_off()
+    sleep(device)
     time.sleep(2.5)
     line.clear()
     device, peer = secure(line.uri, known=True, store=str(tmp_path), lifetime=60)
@@ -355,7 +370,7 @@ def test_after_deregistration_nothing_wakes(tap, secure, tmp_path):
 def test_what_was_kept_is_of_no_use(tap, secure, leshan, tmp_path, endpoint, damage):
     line = tap()
     device, peer = secure(line.uri, store=str(tmp_path))
-    device.power_off()
+    sleep(device)
     kw = {}
     if damage == "other key":
         # The same identity with another key, as from a new bootstrap.
@@ -380,9 +395,7 @@ def test_what_was_kept_is_of_no_use(tap, secure, leshan, tmp_path, endpoint, dam
 def test_session_id_resumes_after_a_sleep(tap, secure, no_cid, tmp_path):
     line = tap(no_cid.secure_port, cid=0)
     device, peer = secure(line.uri, server=no_cid, store=str(tmp_path))
-    device.pause()
-    device.wait("ENGINE_SUSPENDED")
-    device.power_off()
+    sleep(device)
     line.clear()
     device, peer = secure(line.uri, server=no_cid, known=True, store=str(tmp_path))
     updated = peer.wait("updated", 10)

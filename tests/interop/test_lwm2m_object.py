@@ -14,6 +14,7 @@ from leshan import TLV, Leshan
 from tap import Tap
 from test_leshan_bootstrap import SSID, closed_port
 
+from tools.build.library import library, translated
 from tools.build.mpy import micropython
 
 KEY = "000102030405060708090a0b0c0d0e0f"
@@ -90,7 +91,7 @@ class Script:
     """A user's script on MicroPython, in a process of its own; what it prints is kept in `lines`."""
 
     def __init__(self, folder, text, path, main="main.py"):
-        (folder / "main.py").write_text(text)
+        (folder / "main.py").write_text(translated(text))
         self.lines = []
         self.errors = []
         self.arrived = threading.Condition()
@@ -132,7 +133,7 @@ class Script:
     def do(self, expression, timeout=10):
         """The value of an expression, evaluated by the script."""
         n = len(self.lines)
-        self.child.stdin.write(expression + "\n")
+        self.child.stdin.write(translated(expression).rstrip("\n") + "\n")
         self.child.stdin.flush()
         text = self.lines[self.wait("= ", timeout, n)][2:]
         if text.startswith("raised"):
@@ -156,8 +157,8 @@ def script(tmp_path):
     """script(text, path=...) runs a user's main.py; all are ended with the test."""
     running = []
 
-    def start(text, path=ROOT / "lib", main="main.py"):
-        running.append(Script(tmp_path, text, path, main))
+    def start(text, path=None, main="main.py"):
+        running.append(Script(tmp_path, text, path or library(), main))
         return running[-1]
 
     yield start
@@ -193,12 +194,12 @@ def folder_of(way, tmp_path):
     """Where to import from, and which file to run, for a way to come by the object."""
     if way is RELATIVE:
         copy = tmp_path / "usr" / "lwm2m"
-        shutil.copytree(ROOT / "lib" / "lwm2m", copy)
+        shutil.copytree(library() / "lwm2m", copy)
         return tmp_path, "main.py"
     if way is MODULE:
         (tmp_path / "boot.py").write_text("import lwm2m\nimport main\n")
-        return ROOT / "lib", "boot.py"
-    return ROOT / "lib", "main.py"
+        return library(), "boot.py"
+    return library(), "main.py"
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["nosec", "psk"])

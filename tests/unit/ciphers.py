@@ -1,6 +1,6 @@
 # CCM_8, CBC with HMAC-SHA256, and the PRF of TLS 1.2, for the test's own DTLS server: none of it is the library's
 # SPDX-License-Identifier: MIT
-from hashlib import sha256
+from link import sha256
 
 try:
     from cryptolib import aes

@@ -1,6 +1,6 @@
 # A DTLS 1.2 server with a pre-shared key, in memory, and clients for it: bare, and behind a Link
 # SPDX-License-Identifier: MIT
-from hashlib import sha256
+from link import sha256, struct
 from ciphers import Cbc, Ccm, prf
 from link import Link, Peer, Skip
 import lwm2m_port
@@ -358,7 +358,7 @@ def talk(c, link, server, now=0, steps=20):
 
 def send(c, data):
     b = bytearray(c.HEAD + len(data) + c.TAIL)
-    b[c.HEAD : c.HEAD + len(data)] = data
+    struct.pack_into("%ds" % len(data), b, c.HEAD, data)
     c.send(b, c.HEAD, c.HEAD + len(data))
 
 

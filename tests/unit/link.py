@@ -41,6 +41,11 @@ os = module("os")
 time = module("time")
 hexlify = binascii.hexlify
 unhexlify = binascii.unhexlify
+try:
+    sha256 = module("hashlib").sha256
+except (ImportError, AttributeError):
+    # no other hash is at hand
+    from lwm2m.crypto.provider import sha256
 
 CON, NON, ACK, RST = range(4)
 GET, POST, PUT, DELETE, FETCH, PATCH, IPATCH = range(1, 8)

@@ -7,9 +7,17 @@ the same command tests an image. A name that no test has, and a traceback that t
 did not expect (link.printed), are failures."""
 
 import gc
-import os
-import sys
-import time
+
+try:
+    import uos as os
+    import utime as time
+except ImportError:
+    import os
+    import time
+try:
+    import usys as sys
+except ImportError:
+    import sys
 
 
 def here():
@@ -40,7 +48,7 @@ class Names:
         wanted = {}
         whole = False
         for name in self.names:
-            m, _, f = name.partition(".")
+            m, f = (name + ".").split(".")[:2]
             if m in (module, module[5:]):
                 if f:
                     wanted[f if f.startswith("test_") else "test_" + f] = name
@@ -140,7 +148,7 @@ def main(arguments):
         return 1
     names = [x for x in arguments if x not in options]
     run = Run(names, "-x" in options, "-t" in options)
-    for file in sorted(os.listdir(home)):
+    for file in sorted([entry[0] for entry in os.ilistdir(home)]):
         if file.startswith("test_") and file.endswith(".py") and not run.over():
             run.module(file[:-3])
     if run.names.unknown and not run.over():

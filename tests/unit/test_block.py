@@ -777,3 +777,22 @@ def test_a_first_resource_as_a_stream():
     assert link.server.put("/9/0/0", b"small", OPAQUE).code == 0x44
     assert block1(link, "/9/0/0", b"x" * 20, 0)[0][-1] == 0x44
     assert seen == [(0, b"small"), (0, b"x" * 16), (16, b"xxxx")]
+
+
+def test_discover_in_blocks_after_reads():
+    # before anything was read, and whatever was read before
+    for read in (None, "/3/0/0", "/3/0"):
+        link = opaque_client()
+        s = link.server
+        if read:
+            s.get(read)
+        whole = b""
+        for number in range(40):
+            m = s.get("/3", LINK, (BLOCK2, number << 4 | 1))
+            assert m.code == 0x45, (read, m)
+            whole += m.payload
+            if not m.opt(BLOCK2) & 8:
+                break
+        assert number > 1 and whole == s.get("/3", LINK).payload
+        # one path's blocks are not another's
+        assert s.get("/3", LINK, (BLOCK2, 1)).all(ETAG) != s.get("/1", LINK, (BLOCK2, 1)).all(ETAG)

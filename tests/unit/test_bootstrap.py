@@ -720,3 +720,20 @@ def test_no_access_control_without_a_reason():
     assert b.post("/bs").code == _CHANGED
     link.until("REGISTRATION_COMPLETE")
     assert b"</2" not in link.peer("server").requests[0].payload and ids(link.client, 2) is None
+
+
+def test_a_long_discover():
+    link, b = started(version="1.1")
+    for iid in range(10, 40):
+        assert b.put("/1/%d" % iid, server(iid), TLV).code == _CHANGED
+    whole = b""
+    number = 0
+    while True:
+        m = b.get("/", LINK, *([(BLOCK2, number << 4 | 5)] if number else []))
+        assert m.code == _CONTENT, m
+        whole += m.payload
+        if not (m.opt(BLOCK2) or 0) & 8:
+            break
+        number += 1
+    links = whole.split(b",")
+    assert number and len([x for x in links if x.startswith(b"</1/")]) >= 30, links

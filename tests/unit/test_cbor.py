@@ -4,6 +4,7 @@
 from codec import *
 from link import raises, unhexlify
 from lwm2m.formats import cbor
+from lwm2m.port import DOUBLE
 
 INF = float("inf")
 
@@ -47,7 +48,7 @@ EXAMPLES = (
     ("f6", None),
     ("c074323031332d30332d32315432303a30343a30305a", "2013-03-21T20:04:00Z"),
     ("c11a514b67b0", 1363896240),
-    ("c1fb41d452d9ec200000", 1363896240.5),
+    ("c1fb41d452d9ec200000", 1363896240.5 if DOUBLE else 1363896240),
     ("d74401020304", b"\x01\x02\x03\x04"),
     ("d818456449455446", b"dIETF"),
     ("40", b""),
@@ -152,7 +153,7 @@ REFUSED = (
     "9f9f9f9f9f9f9fffffffffffffff",
 )
 
-EPSILON = 1e-15 if 16e8 + 0.5 > 16e8 else 1e-6
+EPSILON = 1e-15 if DOUBLE else 1e-6
 
 
 def item(text):
@@ -209,8 +210,12 @@ VALUES = (
     (2, -(1 << 63), b"\x3b\x7f" + b"\xff" * 7),
     (3, 0.0, b"\xfa\x00\x00\x00\x00"),
     (3, 1.5, b"\xfa\x3f\xc0\x00\x00"),
-    (3, 1.1, b"\xfb\x3f\xf1\x99\x99\x99\x99\x99\x9a"),
-    (3, 1.0e300, b"\xfb\x7e\x37\xe4\x3c\x88\x00\x75\x9c"),
+    (3, 1.1, b"\xfb\x3f\xf1\x99\x99\x99\x99\x99\x9a" if DOUBLE else b"\xfa\x3f\x8c\xcc\xcd"),
+    (
+        3,
+        1.0e300 if DOUBLE else 0.5,
+        b"\xfb\x7e\x37\xe4\x3c\x88\x00\x75\x9c" if DOUBLE else b"\xfa\x3f\x00\x00\x00",
+    ),
     (4, True, b"\xf5"),
     (4, False, b"\xf4"),
     (5, b"", b"\x40"),

@@ -136,7 +136,6 @@ def test_records_and_handshakes():
 
 def test_records_without_machine_code():
     """The counter and the XOR of CCM in plain Python, where the build has no viper."""
-    import sys
     import test_dtls_ccm as vectors
 
     viper = own_aes.__name__[:-3] + "viper"

@@ -1,8 +1,5 @@
 # Secure channels by MicroPython's own tls, against its own server in memory: pre-shared keys, certificates, refusals
 # SPDX-License-Identifier: MIT
-import io
-from binascii import a2b_base64
-
 import dtls_server
 from dtls_server import KEY, Wire
 from link import *
@@ -65,7 +62,7 @@ CLIENT_KEY = (
 )
 
 
-class Bio(io.IOBase):
+class Bio(module("io").IOBase):
     """Datagrams for the server's tls, and from it."""
 
     def __init__(self):
@@ -76,7 +73,7 @@ class Bio(io.IOBase):
         if not self.arrived:
             return None
         d = self.arrived.pop(0)
-        b[: len(d)] = d
+        struct.pack_into("%ds" % len(d), b, 0, d)
         return len(d)
 
     def write(self, b):
@@ -175,7 +172,7 @@ def psk(**more):
 
 
 def der(text):
-    return a2b_base64(text)
+    return binascii.a2b_base64(text)
 
 
 def pem(text, kind):

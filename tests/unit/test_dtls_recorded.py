@@ -1,8 +1,7 @@
 # Conversations recorded with other implementations, byte for byte: handshake, Connection ID, records, close
 # SPDX-License-Identifier: MIT
-from binascii import hexlify, unhexlify
 from dtls_server import CBC, CCM, HAVE_CBC, Connection
-from link import Skip
+from link import Skip, hexlify, struct, unhexlify
 
 # Key 00 01 .. 0f, identity "device", and "random" bytes 00 01 02 .. on the client's side.
 # ">" was sent by the client, "<" by the server.
@@ -152,7 +151,7 @@ def play(rows, cid, want, suite=CCM):
                 c.close()
             else:
                 b = bytearray(c.HEAD + len(REQUEST) + c.TAIL)
-                b[c.HEAD : c.HEAD + len(REQUEST)] = REQUEST
+                struct.pack_into("%ds" % len(REQUEST), b, c.HEAD, REQUEST)
                 c.send(b, c.HEAD, c.HEAD + len(REQUEST))
                 asked = True
         assert wire.sent.pop(0) == row

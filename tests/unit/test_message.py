@@ -103,8 +103,17 @@ def test_not_understood():
         ([(FORMAT, 0), (FORMAT, 42)], 0),  # and elective
         ([(ACCEPT, b"12345")], 0x82),  # too long
         ([(BLOCK1, b"1234")], 0x82),
+        ([(QUERY, "x" * 256)], 0x82),
+        ([(QUERY, "x" * 1000), (QUERY, "y")], 0x82),
+        ([(URI_HOST, "x" * 256)], 0x82),
+        ([(LOCATION, "x" * 256)], 0),
     ):
         assert parse(build(CON, PUT, 1, b"t", _P + opts, b"1"))[0] == err, opts
+
+
+def test_a_path_that_is_too_long():
+    for length, err in ((255, 0), (256, 0x82), (1000, 0x82)):
+        assert parse(build(CON, GET, 1, b"t", [(URI_PATH, "x" * length)]))[0] == err, length
 
 
 def test_format_errors():
@@ -282,7 +291,11 @@ def test_uint():
 
 def test_every_option_length():
     # what the writer makes, the reader takes, and the other way round
-    for n in (0, 12, 13, 100, 268, 269, 300):
+    for n in (0, 12, 13, 100, 255):
         p = parts([(QUERY, "q" * n)], b"x")
         assert len(p.query[0]) == n
+    for n in (256, 268, 269, 300):
+        # an elective one that nobody knows
+        p = parts([(65000, "q" * n), (65002, 7)], b"x")
+        assert bytes(p.data[p.start : p.end]) == b"x"
     assert isinstance(CoapError(0x84), Exception)

@@ -1,7 +1,5 @@
 # Tests of objects with behaviour: sensors, light, timer, location, statistics, portfolio, binary data
 # SPDX-License-Identifier: MIT
-import sys
-
 import lwm2m_port
 from link import *
 

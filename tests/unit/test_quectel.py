@@ -1,6 +1,5 @@
 # QuecPython's `lwm2m` object: register, update, unregister, and the URCs of each in their order
 # SPDX-License-Identifier: MIT
-import sys
 import lwm2m_port
 from link import *
 from quectel import *

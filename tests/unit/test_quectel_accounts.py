@@ -69,11 +69,11 @@ def test_settings_of_a_server_that_is_registered():
     assert lw.config(lw.Server, [1, 60, 2, 60, 86400, 1, "U"]) == 0
     lw.register()
     link.until("REGISTRATION_COMPLETE")
-    assert lw.config(lw.Server, [1, 120, 2, 60, 86400, 1, "UQ"]) == 0
+    assert lw.config(lw.Server, [1, 120, 2, 60, 86400, 1, "US"]) == 0
     assert lw.client.get("/1/1/0") == 1000
     assert lw.update(1000) == 0
     link.run(1)
-    assert link.server.requests[-1].query() == ["b=UQ", "lt=120"]
+    assert link.server.requests[-1].query() == ["b=US", "lt=120"]
 
 
 def test_an_account_that_is_cleared_leaves_its_settings_free():

@@ -77,12 +77,12 @@ def test_security():
         ([1, 1000, U, 0, 3, None, None], -1),
         ([1, 1000, U, 0, 3, "a", "b", "c"], -1),
         ([1, 1000, "coaps://server", 0, 0, "id", KEY, ""], -1),
-        ([1, 1000, "coaps://server", 0, 0, "\xe4" * 33, KEY], -1),  # 66 bytes
+        ([1, 1000, "coaps://server", 0, 0, "ä" * 33, KEY], -1),  # 66 bytes
         ([1, 1000, "coaps://server", 0, 0, "id", "01 02 "], -1),
         ([1, 1000, "coaps://server", 0, 0, "id", "01 203"], -1),
         ([1, 1000, "coaps://server", 0, 0, "id", b"0102"], -1),
         ([1, 1000, "coaps://server", 0, 0, b"id", KEY], -1),
-        ([1, 1000, "coap://" + "\xe4" * 125, 0, 3], -1),
+        ([1, 1000, "coap://" + "ä" * 125, 0, 3], -1),
         ([1, 1000, "coaps://server", 0, 0], -1),
         ([1, 1000, "coaps://server", 0, 0, "id"], -1),
         ([1, 1000, "coaps://server", 0, 0, "", KEY], -1),
@@ -147,7 +147,7 @@ def test_other_settings():
         (lw.Epname, ["testname"], 0),
         (lw.Epname, ["x" * 64], 0),
         (lw.Epname, ["x" * 65], -1),
-        (lw.Epname, ["\xe4" * 33], -1),  # 66 bytes
+        (lw.Epname, ["ä" * 33], -1),  # 66 bytes
         (lw.Epname, [""], -1),
         (lw.Epname, [5], -1),
         (lw.Epname, [], -1),

@@ -1,6 +1,5 @@
 # QuecPython's `lwm2m` object: the client in a thread of its own
 # SPDX-License-Identifier: MIT
-import time
 from link import *
 from quectel import *
 

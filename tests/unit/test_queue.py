@@ -183,3 +183,47 @@ def test_a_delayed_answer_goes_after_an_update():
     link.run(30)
     assert since(s, n) == [(POST, "/rd/7"), (0x45, "/")], since(s, n)
     assert s.wait(t, n).payload == b"Mars"
+
+
+def test_a_change_means_a_new_registration():
+    # Q belongs to Register, not to Update (Core 1.1.1 6.2.1)
+    for version, on, off in (("1.0", "b=UQ", "b=U"), ("1.1", "Q", "b=U")):
+        link = Link(version=version, awake_time=10)
+        s = link.server
+        for binding, wanted in ((b"UQ", on), (b"U", off)):
+            n = len(s.requests)
+            assert s.put("/1/0/7", binding).code == 0x44
+            link.run(5)
+            assert [m.path() for m in s.requests[n:]] == ["/rd"], s.requests[n:]
+            query = s.requests[-1].query()
+            assert wanted in query and ("Q" in query) == (wanted == "Q"), query
+        # and the radio stays on
+        link.run(100)
+        assert "QUEUE_MODE_RX_OFF" not in link.names() and s.get("/3/0/0").code == 0x45
+
+
+def test_the_choice_of_the_application():
+    for version, wanted in (("1.0", "b=UQ"), ("1.1", "Q")):
+        link = Link(version=version, queue=True, awake_time=10)
+        s = link.server
+        assert wanted in s.requests[0].query()
+        assert s.get("/1/0/7", TEXT).payload == b"U"
+        # what the server writes does not end it
+        assert s.put("/1/0/7", b"UQ").code == s.put("/1/0/7", b"U").code == 0x44
+        link.until("QUEUE_MODE_RX_OFF", 30)
+        assert [m.path() for m in s.requests].count("/rd") == 1
+    link = Link(queue=True, binding="US")
+    assert "b=UQS" in link.server.requests[0].query()
+
+
+def test_what_is_sent_keeps_it_open():
+    link = Link(version="1.1", binding="UQ", awake_time=10, confirmable=False)
+    s = link.server
+    token = s.observe("/3/0/14", TEXT).token
+    for k in range(4):
+        link.run(8)
+        link.client.set("/3/0/14", "+0%d:00" % (k + 1))
+    link.run(8)
+    assert len(s.notes(token)) == 4 and [m.typ for m in s.notes(token)] == [NON] * 4
+    assert "QUEUE_MODE_RX_OFF" not in link.names()
+    link.until("QUEUE_MODE_RX_OFF", 5)

@@ -826,3 +826,14 @@ def test_nothing_is_written():
     assert s.put("/1007/0/0", b"", TLV).code == _CHANGED and c.get("/1007/0/0") == {}
     # neither a write nor attributes
     assert s.request(PUT, "/1007/0").code == _BAD
+
+
+def test_empty_segments_of_a_path():
+    # they are segments (RFC 3986 3.3), and no ids
+    link = Link()
+    s = link.server
+    for segments_of in (("3", "", "0"), ("", "3", "0"), ("3", "0", ""), ("3", "0", "0", "")):
+        path = [(URI_PATH, x) for x in segments_of]
+        assert s.request(GET, path).code == 0x84, segments_of
+        assert s.request(PUT, path, [(QUERY, "pmin=1")]).code == 0x84, segments_of
+        assert s.request(DELETE, path).code == 0x84, segments_of

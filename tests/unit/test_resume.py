@@ -1,7 +1,5 @@
 # The registration that outlives a deep sleep beside its DTLS session: what is kept of it, and when it is taken back
 # SPDX-License-Identifier: MIT
-import json
-
 import lwm2m_port
 from dtls_server import SecureLink
 from link import *

@@ -1,7 +1,5 @@
 # Tests of time series: what a cached resource tells, when its entries leave
 # SPDX-License-Identifier: MIT
-import json
-
 import lwm2m_port
 from link import *
 

@@ -73,7 +73,7 @@ def test_an_update_says_what_changed():
     for change, query, body in (
         (lambda: c.update(), [], None),
         (lambda: c.set("/1/0/1", 1000), ["lt=1000"], None),
-        (lambda: c.set("/1/0/7", "UQ"), ["b=UQ"], None),
+        (lambda: c.set("/1/0/7", "US"), ["b=US"], None),
         (lambda: c.create("/3303/0"), [], b"</3303/0>"),
         (lambda: c.set("/3303/0/5700", 1.0), None, None),
         (lambda: c.delete("/3303/0"), [], b"</3/0>"),
@@ -186,9 +186,9 @@ def test_the_lifetime_changes():
 
 def test_the_binding_changes():
     link = Link()
-    assert link.server.put("/1/0/7", b"UQ").code == 0x44
+    assert link.server.put("/1/0/7", b"US").code == 0x44
     link.run(5)
-    assert link.server.requests[-1].query() == ["b=UQ"]
+    assert link.server.requests[-1].query() == ["b=US"]
     for b in ("U", "UQ", "S", "SQ", "US", "UQS"):
         assert link.server.put("/1/0/7", b.encode()).code == 0x44, b
 

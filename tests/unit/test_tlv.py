@@ -5,6 +5,7 @@ from link import hexlify, unhexlify
 from codec import *
 from lwm2m.model.tables.standard import TABLE as STANDARD
 from lwm2m.formats import tlv
+from lwm2m.port import DOUBLE
 from lwm2m.model.values import to_stored
 
 # the examples of the specification: the device object, and the server object
@@ -202,9 +203,11 @@ def test_floats():
         (0.0, "c403 00000000"),
         (1.5, "c403 3fc00000"),
         (-2.0, "c403 c0000000"),
-        (0.1, "c80308 3fb999999999999a"),
+        (0.1, "c80308 3fb999999999999a" if DOUBLE else "c403 3dcccccd"),
         (1e300, "c80308 7e37e43c8800759c"),
     ):
+        if v > 1e38 and not DOUBLE:
+            continue
         give(t, "/1000/0/3", v)
         assert encode(tlv, t, "/1000/0/3") == unhex(wire), (
             v,

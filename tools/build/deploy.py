@@ -3,6 +3,7 @@
 """make deploy PORT=/dev/ttyACM0 PROFILE=standard   .mpy files of the version that the board tells
 make romfs PROFILE=standard [PORT=...]           a ROMFS image; with PORT it is written to the board
 make quec PROFILE=standard                       /usr for classic QuecPython (.mpy version 5), as a zip too
+make quec ARGS="--number 2309"                   the same for firmware whose usys.implementation says mpy=2309
 
 Files are made in build/deploy. The board is spoken to by mpremote, so PORT may be anything that mpremote takes.
 """
@@ -39,18 +40,31 @@ VS Code extension's file view. Then reset the module.
 Unmodified QuecPython scripts say `import lwm2m; lw = lwm2m()`: for these copy usr/main.py too, or put its first lines
 at the top of one's own /usr/main.py.
 
-If the firmware answers "incompatible .mpy file", it is not of the 2021 generation (MicroPython 1.13): pack the
-sources instead, with `make quec ARGS=--py`.
+Which .mpy files a firmware takes, it tells itself:
+
+  import usys                        # sys, where there is no usys
+  print(usys.implementation)         # (name='micropython', version=(1, 13, 0), mpy=...)
+
+{kind}
+If the number after mpy= (or _mpy=) is another, and importing says "incompatible .mpy file", pack files for it with
+`make quec ARGS="--number N"`. Where there is no number, pack the sources: `make quec ARGS=--py`.
 """
 
 _QUEC_MAIN = """\
 # Lets `import lwm2m` find the client below /usr, on firmware that looks there by the name `usr` only
 # SPDX-License-Identifier: MIT
-import sys
 from usr import lwm2m
+from usr.lwm2m.port import sys
 
 sys.modules["lwm2m"] = sys.modules["usr.lwm2m"]
 """
+
+
+# What is said of flags of mpy-cross that the files of an old firmware depend on.
+_FLAGS = {
+    "-mno-unicode": " for text without Unicode, which is 5 modulo 256 with bit 9 (512) clear,",
+    "-mcache-lookup-bc": " with room for cached look-ups (bit 8, 256, set),",
+}
 
 
 class DeployError(Exception):
@@ -191,10 +205,17 @@ def pack_quec(options: argparse.Namespace) -> None:
             there = usr / "lwm2m" / name
             there.parent.mkdir(parents=True, exist_ok=True)
             there.write_bytes((PACKAGE / name).read_bytes())
+        text = _QUEC.format(kind="These are sources, for any firmware.")
     else:
-        mpy.compile_package(names, usr, mpy.OLDEST)
+        kind = mpy.Format.of(options.number) if options.number else mpy.CLASSIC
+        mpy.compile_package(names, usr, kind)
+        said = f"of version {kind.version}" + ("," if kind.flags else "")
+        for flag, words in _FLAGS.items():
+            if flag in kind.flags:
+                said += words
+        text = _QUEC.format(kind=f"These files are {said.rstrip(',')}.")
     (usr / "main.py").write_text(_QUEC_MAIN)
-    (folder / "README.txt").write_text(_QUEC)
+    (folder / "README.txt").write_text(text)
     packed = folder.with_suffix(".zip")
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):
@@ -204,7 +225,7 @@ def pack_quec(options: argparse.Namespace) -> None:
     print(
         f"{folder.relative_to(ROOT)} and {packed.name}: {len(names)} files, {total:,} bytes for /usr\n"
     )
-    print(_QUEC)
+    print(text)
 
 
 def _clear(folder: Path) -> None:
@@ -223,6 +244,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--target", help="folder on the board (mpy)")
     parser.add_argument("--resume", action="store_true", help="no soft reset first (mpy)")
     parser.add_argument("--py", action="store_true", help="sources instead of .mpy files (quec)")
+    parser.add_argument(
+        "--number", type=int, help="mpy=N of the firmware's usys.implementation (quec)"
+    )
     parser.add_argument("--add", action="append", default=[], choices=profiles.FEATURES)
     parser.add_argument("--omit", action="append", default=[], choices=profiles.FEATURES)
     options = parser.parse_args(arguments)

@@ -276,7 +276,8 @@ def build(
     asked |= {"debug": True} if debug else {}
     _manifest(manifest, board, profile, asked)
     # One folder of object files a board: only the frozen part differs from profile to profile.
-    kept = cache() / "obj" / f"{name}-{_short(tree)}"
+    patched = _patched(tree, name)
+    kept = cache() / "obj" / (f"{name}-{_short(tree)}" if patched == tree else patched.name)
     kept.mkdir(parents=True, exist_ok=True)
     variables = dict(board.make)
     if board.config:
@@ -289,7 +290,7 @@ def build(
         heap = heap or 143360
         variables["MICROPY_HEAP_SIZE"] = str(heap)
     jobs = f"-j{os.cpu_count() or 1}"
-    command = ["make", jobs, "-C", str(_patched(tree, name) / "ports" / board.port)]
+    command = ["make", jobs, "-C", str(patched / "ports" / board.port)]
     command += [f"{key}={value}" for key, value in variables.items()]
     command += [f"BUILD={kept}", f"FROZEN_MANIFEST={manifest}"]
     with _locked(f"build-{name}"):

@@ -66,7 +66,8 @@ class Format:
         return next((flag[7:] for flag in self.flags if flag.startswith("-march=")), None)
 
 
-OLDEST = Format("5")
+# QuecPython's classic firmware: text is bytes there, and no look-up is cached.
+CLASSIC = Format("5", ("-mno-unicode",))
 NEWEST = Format()
 
 

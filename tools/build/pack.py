@@ -134,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m tools.build.pack")
     parser.add_argument("--profile", default="core", choices=profiles.PROFILES)
-    parser.add_argument("--port", default="generic", choices=profiles.PORTS)
+    parser.add_argument("--port", choices=profiles.PORTS, help="all, if none is named")
     parser.add_argument("--add", action="append", default=[], choices=profiles.FEATURES)
     parser.add_argument("--omit", action="append", default=[], choices=profiles.FEATURES)
     parser.add_argument("--out", type=Path, required=True)

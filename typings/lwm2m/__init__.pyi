@@ -31,6 +31,7 @@ Event: TypeAlias = Literal[
     "SECURE_FAILURE",
     "BOOTSTRAP",
     "REGISTRATION",
+    "CLIENT_ERROR",
 ]
 
 class CoapError(Exception):
@@ -62,6 +63,7 @@ class Client:
     min_lifetime: int
     update_early: int
     update_period: int
+    queue: bool
     awake_time: int
     bootstrap_timeout: int
     max_instances: int
@@ -96,6 +98,7 @@ class Client:
         min_lifetime: int = 1,
         update_early: int = 30,
         update_period: int = 0,
+        queue: bool = False,
         awake_time: int = 93,
         bootstrap_timeout: int = 247,
         max_instances: int = 32,

@@ -183,12 +183,14 @@ def append(body, data, total, most):
     raise CoapError(REQUEST_ENTITY_TOO_LARGE, most)
 
 
-def put_body(writer, owner, szx, block2, block1, observe, content_format, encode):
+def put_body(endpoint, block2, block1, observe, content_format, encode):
     """Write options and payload of a response, or the block of it that `block2` asks for.
 
-    block2, block1, observe: option values, -1 where absent; szx: the largest blocks of ours
-    encode(writer) puts the whole payload, each time the same: `owner.snapshot_tag(first)` holds it still from the
-    first block on, and gives its ETag"""
+    block2, block1, observe: option values, -1 where absent
+    encode(writer) puts the whole payload, each time the same: the owner's snapshot_tag(first, format) holds it still
+    from the first block on, and gives its ETag"""
+    writer = endpoint.writer
+    szx = endpoint.szx
     start = writer.position
     number = 0
     total = -1
@@ -203,7 +205,7 @@ def put_body(writer, owner, szx, block2, block1, observe, content_format, encode
         writer.position = start
         writer.last_option = 0
         if block2 >= 0:
-            writer.option(ETAG, owner.snapshot_tag(not number))
+            writer.option(ETAG, endpoint.owner.snapshot_tag(not number, content_format))
         writer.option(OBSERVE, observe)
         writer.option(CONTENT_FORMAT, content_format)
         if block2 >= 0:

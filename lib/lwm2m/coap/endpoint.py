@@ -54,8 +54,9 @@ class Endpoint:
     `owner.serve(message, writer, now)` answers a request: it writes options and payload and returns the
     response code, or EMPTY where the answer comes later. `owner.stream_function(message)` gives a function for a
     body that is to be streamed, or None: see take_block1(). What is put together is bounded by `owner.max_body`.
-    `owner.snapshot_tag(first)`: see put_body(). `owner.notification_rejected(mid)` hears of a RST to a
-    non-confirmable message. `recent` are the requests that an endpoint before had from the same peer.
+    `owner.snapshot_tag(first, format)`: see put_body(). `owner.notification_rejected(mid)` hears of a RST to a
+    non-confirmable message; requests are ignored while `owner.takes_requests()` is False. `recent` are the requests
+    that an endpoint before had from the same peer.
     Settable: `ack_timeout` (ms), `random_factor` (1500 is 1.5), `max_retransmit`, `nstart`, `szx`."""
 
     ack_timeout = 2000
@@ -63,6 +64,7 @@ class Endpoint:
     max_retransmit = 4
     nstart = 1
     szx = 5  # the block size is 16 << szx
+    put_body = put_body
 
     def __init__(self, channel, writer, message, owner, recent=None):
         self.channel = channel
@@ -142,21 +144,20 @@ class Endpoint:
 
     def receive(self, data, now, root):
         """Take in a datagram; `root` holds the segments of the alternate path that requests begin with."""
+        # few locals: see Message
         message = self.message
         refusal = message.parse(data, root)
         if refusal == NOT_COAP:
             return
-        code = message.code
-        mtype = message.mtype
-        if refusal == MALFORMED or (mtype < ACK and not code):
+        if refusal == MALFORMED or (message.mtype < ACK and not message.code):
             # can't be read, or a ping: a confirmable one is rejected (RFC 7252 4.2, 4.3)
-            if mtype == CON:
+            if message.mtype == CON:
                 self.send_empty(RST, message.mid)
-        elif not code:
+        elif not message.code:
             self.receive_empty(message, now)
-        elif code >= FIRST_RESPONSE:
+        elif message.code >= FIRST_RESPONSE:
             self.receive_response(message, refusal, now)
-        elif mtype == CON or (mtype == NON and not refusal):
+        elif message.mtype == CON or (message.mtype == NON and not refusal):
             # a non-confirmable request with an unknown critical option is passed over (RFC 7252 5.4.1)
             self.receive_request(message, refusal, now)
 
@@ -198,6 +199,8 @@ class Endpoint:
             exchange.done(message.code, message)
 
     def receive_request(self, message, refusal, now):
+        if not self.owner.takes_requests():
+            return
         mid = message.mid
         confirmable = message.mtype == CON
         place = self.recent.find(mid, now)
@@ -261,12 +264,6 @@ class Endpoint:
                 sys.print_exception(error)
         writer.buffer[writer.headroom + 1] = code
         return code
-
-    def put_body(self, block2, block1, observe, content_format, encode):
-        """Write options and payload of a response: see blockwise.put_body()."""
-        put_body(
-            self.writer, self.owner, self.szx, block2, block1, observe, content_format, encode
-        )
 
     def poll(self, now):
         """Retransmit what is due; the ms until more is, or -1."""

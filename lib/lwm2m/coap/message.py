@@ -37,6 +37,7 @@ _TWO_BYTES = const(14)
 _BEYOND_ONE_BYTE = const(269)
 
 _LONGEST_UINT = const(3)  # bytes of an integer in the options that are understood here
+_LONGEST_STRING = const(255)  # bytes of a segment, a part of the query, a host
 _LONGEST_ID = const(5)  # digits
 _NO_ID = const(65535)  # LwM2M reserves it (Core 1.1.1 7.1)
 
@@ -48,6 +49,40 @@ def extended(data, nibble, end):
     if nibble == _TWO_BYTES:
         return (data[end - 2] << 8 | data[end - 1]) + _BEYOND_ONE_BYTE
     raise ValueError
+
+
+def id_in(data, at, end):
+    """The id in data[at:end]: decimal digits without a sign or leading zeros; -1 where it is none."""
+    if not at < end <= at + _LONGEST_ID or (data[at] == 48 and end > at + 1):
+        return -1
+    value = 0
+    while at < end:
+        digit = data[at] - 48
+        if not 0 <= digit < 10:
+            return -1
+        value = value * 10 + digit
+        at += 1
+    return value if value < _NO_ID else -1
+
+
+def uint_in(data, at, end):
+    """The integer in data[at:end] (RFC 7252 3.2), of up to three bytes."""
+    value = 0
+    if end - at > _LONGEST_UINT:
+        return value
+    while at < end:
+        value = value << 8 | data[at]
+        at += 1
+    return value
+
+
+def refusal_of(option):
+    """The response code for an option that is not understood, 0 for an elective one (RFC 7252 5.4.1)."""
+    if not option & 1:
+        return 0
+    # this is no proxy (RFC 7252 5.7.2)
+    is_proxy = option == PROXY_URI or option == PROXY_SCHEME
+    return PROXYING_NOT_SUPPORTED if is_proxy else BAD_OPTION
 
 
 class Writer:
@@ -108,8 +143,10 @@ class Writer:
         # Not an assignment to a slice, which QuecPython lacks. A constant format saves an allocation.
         length = len(data)
         buffer = self.buffer
-        short = length <= 16 and at + 16 <= len(buffer)
-        struct.pack_into("16s" if short else "%ds" % length, buffer, at, data)
+        if length <= 16 and at + 16 <= len(buffer):
+            struct.pack_into("16s", buffer, at, data)
+        else:
+            struct.pack_into("%ds" % length, buffer, at, data)
 
     def begin_payload(self, offset, size):
         """Begin the payload: of all that is put, `size` bytes from `offset` on are kept."""
@@ -173,111 +210,103 @@ class Message:
         size = len(data)
         if size < _HEADER or data[0] >> 6 != _VERSION:
             return NOT_COAP
+        at = self.parse_header(data)
+        if at > size or at > _HEADER + _LONGEST_TOKEN or not self.has_valid_code(size):
+            return MALFORMED
+        self.root = root
+        number = refusal = 0
+        first = at
+        try:
+            while at < size:
+                head = data[at]
+                if head == _PAYLOAD_MARKER:
+                    self.start = at + 1
+                    return refusal if at + 1 < size else MALFORMED
+                option_start = at
+                at += 1
+                delta = head >> 4
+                if delta >= _ONE_BYTE:
+                    at += delta - _ONE_BYTE + 1
+                    delta = extended(data, delta, at)
+                end = head & 15
+                if end >= _ONE_BYTE:
+                    at += end - _ONE_BYTE + 1
+                    end = extended(data, end, at)
+                end += at
+                if end > size:
+                    return MALFORMED
+                number += delta
+                if number == BLOCK1:
+                    self.transfer_key = data[1:2] + data[first:option_start]
+                if number == URI_PATH and end - at <= _LONGEST_STRING:
+                    self.segment(data, at, end)
+                elif (
+                    number == LOCATION_PATH or number == URI_QUERY and end - at <= _LONGEST_STRING
+                ):
+                    self.query += (data[at:end],)
+                elif not delta or not self.option(number, end - at, uint_in(data, at, end)):
+                    # one that stands twice counts as not understood (RFC 7252 5.4.5)
+                    refusal = refusal_of(number) or refusal
+                at = end
+        except (IndexError, ValueError):
+            return MALFORMED
+        return refusal
+
+    def parse_header(self, data):
+        """Take the header and the token, forget the message before; where the options begin."""
         self.data = self.raw = data
         self.mtype = data[0] >> 4 & 3
-        self.code = code = data[1]
+        self.code = data[1]
         self.mid = data[2] << 8 | data[3]
         options = _HEADER + (data[0] & 15)
         self.token = data[_HEADER:options]
-        self.start = self.end = size
+        self.start = self.end = len(data)
         self.observe = self.content_format = self.accept = -1
         self.block1 = self.block2 = self.size1 = -1
         self.name = None
         self.query = ()
         path = self.path
         path[0] = path[1] = path[2] = path[3] = -1
-        self.ids = self.root_segments = 0
-        if (
-            options > size
-            or options > _HEADER + _LONGEST_TOKEN
-            or (not code and size > _HEADER)
-            or LAST_METHOD < code < FIRST_RESPONSE
-            or code >= _FIRST_RESERVED
-        ):
-            return MALFORMED
-        try:
-            return self.parse_options(data, options, size, root)
-        except (IndexError, ValueError):
-            return MALFORMED
+        self.ids = 0
+        return options
 
-    def parse_options(self, data, at, size, root):
-        number = refusal = 0
-        first = at
-        while at < size:
-            head = data[at]
-            if head == _PAYLOAD_MARKER:
-                self.start = at + 1
-                return refusal if at + 1 < size else MALFORMED
-            option_start = at
-            at += 1
-            delta = head >> 4
-            if delta >= _ONE_BYTE:
-                at += delta - _ONE_BYTE + 1
-                delta = extended(data, delta, at)
-            end = head & 15
-            if end >= _ONE_BYTE:
-                at += end - _ONE_BYTE + 1
-                end = extended(data, end, at)
-            end += at
-            if end > size:
-                return MALFORMED
-            number += delta
-            if number == URI_PATH:
-                self.segment(data, at, end, root)
-            elif number == URI_QUERY or number == LOCATION_PATH:
-                self.query += (data[at:end],)
-            else:
-                if number == BLOCK1:
-                    self.transfer_key = data[1:2] + data[first:option_start]
-                refusal = self.option(data, number, not delta, at, end) or refusal
-            at = end
-        return refusal
+    def has_valid_code(self, size):
+        """Is it none of a reserved class? An empty message has nothing behind its header (RFC 7252 4.1)."""
+        code = self.code
+        if code <= LAST_METHOD:
+            return code or size == _HEADER
+        return FIRST_RESPONSE <= code < _FIRST_RESERVED
 
-    def segment(self, data, at, end, root):
+    # Frames of more than eleven words (locals and stack) go to the heap, which costs more than a call: so what
+    # follows is in small functions.
+
+    def segment(self, data, at, end):
         """Take a segment of Uri-Path: an id, a part of the alternate path, or a name."""
-        value = -1
-        if at < end <= at + _LONGEST_ID and (data[at] != 48 or end == at + 1):
-            # decimal digits without a sign or leading zeros
-            value = 0
-            for i in range(at, end):
-                digit = data[i] - 48
-                if not 0 <= digit < 10:
-                    value = -1
-                    break
-                value = value * 10 + digit
-        if 0 <= value < _NO_ID and self.ids < 4:
+        value = id_in(data, at, end)
+        if value >= 0 and self.ids < 4:
             self.path[self.ids] = value
             self.ids += 1
-        elif self.root_segments < len(root) and root[self.root_segments] == data[at:end]:
-            self.root_segments += 1
+        elif self.root and self.root[0] == data[at:end]:
+            self.root = self.root[1:]
         else:
             self.name = data[at:end]
 
-    def option(self, data, number, repeated, at, end):
-        """Take any other option; the response code that refuses it, or 0."""
-        value = 0
-        # one that stands twice or is too long counts as not understood (RFC 7252 5.4.3, 5.4.5)
-        known = not repeated and (end - at <= _LONGEST_UINT or number == URI_HOST)
-        if known and number != URI_HOST:
-            for i in range(at, end):
-                value = value << 8 | data[i]
-        if known:
-            if number == OBSERVE:
-                self.observe = value
-            elif number == CONTENT_FORMAT:
-                self.content_format = value
-            elif number == ACCEPT:
-                self.accept = value
-            elif number == BLOCK2:
-                self.block2 = value
-            elif number == BLOCK1:
-                self.block1 = value
-            elif number == SIZE1:
-                self.size1 = value
-            else:
-                known = number == URI_HOST or number == URI_PORT  # of no interest here
-        if known or not number & 1:
-            return 0
-        # critical; and this is no proxy (RFC 7252 5.4.1, 5.7.2)
-        is_proxy = number == PROXY_URI or number == PROXY_SCHEME
-        return PROXYING_NOT_SUPPORTED if is_proxy else BAD_OPTION
+    def option(self, number, length, value):
+        """Take any other option, with its value as an integer; False where it is not understood."""
+        if length > _LONGEST_UINT:
+            return number == URI_HOST and length <= _LONGEST_STRING
+        if number == OBSERVE:
+            self.observe = value
+        elif number == CONTENT_FORMAT:
+            self.content_format = value
+        elif number == ACCEPT:
+            self.accept = value
+        elif number == BLOCK2:
+            self.block2 = value
+        elif number == BLOCK1:
+            self.block1 = value
+        elif number == SIZE1:
+            self.size1 = value
+        else:
+            return number == URI_HOST or number == URI_PORT  # of no interest here
+        return True

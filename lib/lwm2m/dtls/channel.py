@@ -3,6 +3,10 @@
 from ..coap.message import Writer
 from .numbers import CLOSED, FAILED, OPEN
 
+_MOST_DATAGRAMS = const(
+    16
+)  # that are looked at in search of one for the application: more wait for the next poll()
+
 
 class Channel:
     """What a session speaks through: the datagrams of `socket`, sealed and opened by the connection `dtls`.
@@ -31,15 +35,16 @@ class Channel:
     def recv(self):
         """The next datagram of the application, or None."""
         now = self.session.client.now
-        plaintext = None
-        while plaintext is None:
+        for _ in range(_MOST_DATAGRAMS):
             datagram = None
             if not self.dtls.more:
                 datagram = self.socket.recv()
                 if datagram is None:
                     break
             plaintext = self.dtls.feed(datagram, now)
-        return plaintext
+            if plaintext is not None:
+                return plaintext
+        return None
 
     def poll(self, now):
         """See to the handshake, and tell the session how it ends; the ms until the next time, or -1."""
@@ -55,6 +60,11 @@ class Channel:
             )
             self.session.connected(resumed)
         return wait
+
+    def suspend(self):
+        """Save what is to outlive a deep sleep: the registration, and then the connection as it is."""
+        self.save()
+        self.dtls.suspend()
 
     def save(self):
         if self.session.client.save:

@@ -239,7 +239,7 @@ class Native:
         """Nothing: tls keeps its keys to itself."""
         return b""
 
-    keep = dump
+    keep = suspend = dump
 
     def restore(self, data):
         """False: there is nothing to restore."""

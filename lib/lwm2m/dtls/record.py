@@ -29,11 +29,8 @@ _VERSION = const(0xFEFD)
 _WINDOW = const(64)  # numbers below the highest whose repetitions are known
 _WINDOW_MASK = const(0xFFFFFFFFFFFFFFFF)
 
-_AHEAD = const(64)  # record numbers that a saved state leaves to the running session
-_NEVER = const(0x3FFFFFFF)
-
 # A dump: form, extensions, suite, three numbers of eight bytes, then five strings with their length before them.
-_FORM = const(1)
+_FORM = const(2)
 _FIRST_NUMBER = const(4)
 _FIRST_STRING = const(28)
 _CCM_KEYS = const(40)  # bytes of the key block
@@ -53,7 +50,7 @@ class Connection:
     random:   `random(n)` gives n bytes; the port's `urandom` by default
     session:  what an earlier `dump()` gave
     timeout:  ms before the first retransmission in the handshake; doubles, 4 times
-    save:     `save(bytes)` keeps what `dump()` gives. Only with it a Connection ID outlives this object.
+    save:     `save(bytes)` keeps what `dump()` gives. Only with it a Connection ID outlives this object: see suspend()
 
     `state` is CLOSED, CONNECTING, OPEN or FAILED; `error` the number of the alert that ended it, or SILENT,
     SILENT_TO_FINISHED. A buffer that is sent needs HEAD bytes before and TAIL bytes behind what it holds.
@@ -92,6 +89,7 @@ class Connection:
             self.HEAD = 40
             self.TAIL = 50
         self.session_id = self.master = b""
+        self.keys_are_saved = False  # and so they may be taken up after a restart
         self.reset(CLOSED)
         if session:
             self.restore(session)
@@ -103,7 +101,6 @@ class Connection:
         self.own_cid = self.peer_cid = self.keys = b""
         # `window` has a bit for each of the 64 numbers up to the highest received.
         self.next_number = self.highest = self.window = 0
-        self.save_at = 0 if self.save else _NEVER
 
     def use_keys(self, suite, keys, own_cid, peer_cid):
         """Take a key block; the server puts own_cid into its records, and wants peer_cid in ours."""
@@ -166,7 +163,7 @@ class Connection:
             struct.pack_into("%ds" % (end - start), buffer, room, content)
             end += room - start
             start = room
-        if self.next_number >= self.save_at and self.state == OPEN:
+        if self.keys_are_saved:
             self.keep()
         number = b"\0\1" + self.next_number.to_bytes(6, "big")
         self.next_number += 1
@@ -247,6 +244,8 @@ class Connection:
         content = self.opener.open(record_type, header[3:11], body)
         if content is None:
             return None
+        if self.keys_are_saved:
+            self.keep()
         self.received(number, behind)
         if record_type == TLS12_CID:
             # its own type stands behind the content, zeros may follow
@@ -306,21 +305,17 @@ class Connection:
 
     # what outlives this object
 
-    def dump(self):
-        """The session as bytes, for `restore`; with `save` the keys too, where a Connection ID makes them of use.
+    # Keys are taken up after a restart only from a state that has seen all records: else one that was recorded would
+    # be taken again (RFC 6347 4.1.2.6), and a number used twice. So the keys are saved by suspend() alone, and the
+    # next record, in either direction, first takes them out of what is saved.
 
-        The saved record number is 64 ahead: before the session gets there it saves again.
-        """
+    def dump(self, with_keys=False):
+        """The session as bytes, for `restore`: enough for a handshake that resumes it (RFC 5246 7.3)."""
         out = bytearray((_FORM,))
-        keys = b""
-        if self.state == OPEN and self.save:
-            self.save_at = _NEVER
-            if self.peer_cid:
-                keys = self.keys
-                self.save_at = self.next_number + _AHEAD
+        keys = self.keys if with_keys else b""
         if self.session_id or keys:
             out += bytes((self.extensions,)) + self.suite.to_bytes(2, "big")
-            for number in (self.save_at if keys else 0, self.highest, self.window):
+            for number in (self.next_number, self.highest, self.window):
                 out += number.to_bytes(8, "big")
             for string in (self.session_id, self.master, keys, self.own_cid, self.peer_cid):
                 out.append(len(string))
@@ -328,15 +323,21 @@ class Connection:
         return bytes(out)
 
     def keep(self):
-        """Save what `dump` gives, where there is `save`; the same."""
+        """Save the session without its keys, where there is `save`; what `dump` gives.
+
+        Where it raises, nothing is sent or taken: a saved state must not be used twice."""
         data = self.dump()
         if self.save:
-            # Where this raises, nothing more goes out: a number must not be used twice.
-            save_at = self.save_at
-            self.save_at = 0
             self.save(data)
-            self.save_at = save_at
+        self.keys_are_saved = False
         return data
+
+    def suspend(self):
+        """Save the session with its keys, where a Connection ID makes them of use: to go on after a deep sleep."""
+        if self.save:
+            with_keys = self.state == OPEN and bool(self.peer_cid)
+            self.keys_are_saved = with_keys
+            self.save(self.dump(with_keys))
 
     def restore(self, data):
         """Take what `dump` gave: open at once where it has a Connection ID and there is `save`; False if it is not
@@ -365,4 +366,5 @@ class Connection:
                 for at in range(_FIRST_NUMBER, _FIRST_STRING, 8)
             )
             self.state = OPEN
+            self.keys_are_saved = True
         return True

@@ -45,7 +45,6 @@ def discover(session, message, writer):
                     put_resource(iid, its_rid, definition)
 
     session.path = message.path
-    session.content_format = LINK_FORMAT
     session.coap.put_body(message.block2, message.block1, -1, LINK_FORMAT, put_all)
     if not writer.written:
         raise CoapError(NOT_FOUND)

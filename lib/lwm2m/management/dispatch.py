@@ -29,7 +29,7 @@ def serve(session, message, writer, now):
     a malformed request a ValueError."""
     session.tree.snapshot = None
     method = message.code
-    if message.path[0] < 0 and not message.name and (method == FETCH or method == IPATCH):
+    if message.path[0] < 0 and message.name is None and (method == FETCH or method == IPATCH):
         try:
             from .composite import serve as serve_composite
         except ImportError:
@@ -69,7 +69,7 @@ def find_target(session, message):
     tree = session.tree
     tree.minor = session.minor  # another server may have another version
     oid, iid, rid, _ = message.path
-    if message.name or (oid > SECURITY and oid not in tree.objects):
+    if message.name is not None or (oid > SECURITY and oid not in tree.objects):
         raise CoapError(NOT_FOUND)
     if oid == SECURITY:
         raise CoapError(UNAUTHORIZED)

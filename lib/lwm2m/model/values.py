@@ -97,6 +97,7 @@ def stored_bytes(kind, value):
         raise ValueError("wrong type")
     elif kind != OPAQUE:
         text(value, "utf8")
+    # a copy of what the application may change later
     return value if isinstance(value, bytes) else bytes(value)
 
 

@@ -11,6 +11,7 @@ from .generic import urandom as _urandom
 
 _hashlib = module("hashlib")
 _time = module("time")
+_MOST_FOREIGN = const(16)
 _pool = b""
 
 
@@ -89,9 +90,11 @@ class open_udp(_udp):
 
     def recv(self):
         try:
-            while True:
+            # a few at a time, so that others can't keep the caller here
+            for _ in range(_MOST_FOREIGN):
                 d, a = self.s.recvfrom(MTU + 1)
                 if a[:2] == self.a[:2]:
                     return whole(d)
         except OSError:
-            return None
+            pass
+        return None

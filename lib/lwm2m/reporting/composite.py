@@ -77,7 +77,6 @@ def put_composite(session, message, paths, observe, content_format, block2=-1, t
         block2 = message.block2
         token = message.token
     session.path = found
-    session.content_format = content_format
     session.coap.put_body(
         block2,
         block1,

@@ -19,6 +19,7 @@ from ..events import (
     BOOTSTRAP_REG_COMPLETE,
     BOOTSTRAP_REG_FAILURE,
     BOOTSTRAP_TRANSFER_COMPLETE,
+    CONNECT_FAILURE,
 )
 from ..formats.link import put_link, version_attribute
 from ..ids import (
@@ -43,7 +44,7 @@ from ..management.operations import decode_payload
 from ..model.tree import MULTIPLE
 from ..model.values import format_path
 from .connect import parse_uri
-from .session import BOOTSTRAPPING, FAILED, LONGEST_SLEEP, REQUESTING, Session
+from .session import BOOTSTRAPPING, FAILED, IDLE, LONGEST_SLEEP, REQUESTING, Session
 
 
 def usable(account):
@@ -65,6 +66,7 @@ class Bootstrap(Session):
     bootstrap = True
     # Objects as they were, {object: {instance: {resource: value}}}; None: the server writes nothing now.
     saved = None
+    gives_back = True  # known servers have the client again as soon as an attempt fails
     end = None  # seconds, when the server's account ends
 
     def open(self):
@@ -93,7 +95,10 @@ class Bootstrap(Session):
             self.emit(BOOTSTRAP_REG_COMPLETE)
             self.begin()
         elif self.saved is None:
-            self.refused(BOOTSTRAP_REG_FAILURE)
+            if code < 0:
+                self.fail(BOOTSTRAP_REG_FAILURE)
+            else:
+                self.refused(BOOTSTRAP_REG_FAILURE)
 
     def begin(self):
         """The server's writes follow, or go on."""
@@ -120,14 +125,32 @@ class Bootstrap(Session):
         Session.close(self)
 
     def refused(self, event):
-        """All back as it was; on with the servers of before, where the bootstrap was not the client's idea."""
+        """All back as it was; on with the servers of before, and the bootstrap server may begin again."""
         client = self.client
         self.restore()
-        if client._bootstrap_triggered and client._accounts():
+        if self.gives_back and client._accounts():
+            self.state = BOOTSTRAPPING
             client.call_soon(client._register, self)
             self.emit(event)
         else:
             self.fail(event)
+
+    def fail(self, event):
+        client = self.client
+        self.restore()
+        if self.state != IDLE and self.gives_back and client._accounts():
+            self.close()
+            client.call_soon(client._register, None)
+            self.emit(event)
+        else:
+            Session.fail(self, event)
+
+    def no_network(self):
+        if self.gives_back and self.client._accounts():
+            self.emit(CONNECT_FAILURE)
+            self.fail(BOOTSTRAP_REG_FAILURE)
+        else:
+            Session.no_network(self)
 
     def tend(self, now):
         """Do what is due while the server may write; the ms until something will be, or -1."""
@@ -159,14 +182,13 @@ class Bootstrap(Session):
             return self.finish()
         if oid == ACCESS_CONTROL:
             self.client._enable_access_control()
-        if message.name or (oid >= 0 and oid not in tree.objects):
+        if message.name is not None or (oid >= 0 and oid not in tree.objects):
             raise CoapError(NOT_FOUND)
         if code == PUT and oid >= 0:
             self.begin()
             self.write(message)
             return CHANGED
         if code == GET and message.accept == LINK_FORMAT:
-            self.content_format = LINK_FORMAT
             self.coap.put_body(message.block2, message.block1, -1, LINK_FORMAT, self.discover)
             return CONTENT
         if rid >= 0 or code != DELETE and (code != GET or oid != SERVER and oid != ACCESS_CONTROL):
@@ -239,10 +261,12 @@ class Bootstrap(Session):
         ssids = [tree.get(SERVER, iid, SHORT_SERVER_ID) for _, iid, _ in self.client._accounts()]
         if not len(ssids) == len(set(ssids)) == len(tree.objects[SERVER]) > 0:
             return False
+        bootstrap_servers = 0
         for account in tree.objects[SECURITY].values():
+            bootstrap_servers += bool(account.get(IS_BOOTSTRAP))
             if not usable(account):
                 return False
-        return True
+        return bootstrap_servers <= 1  # Core 1.1.1 6.1.2
 
     def finish(self):
         """Bootstrap-Finish: 4.06 where what the server wrote can't be used (Core 1.1.1 6.1.7.2)."""

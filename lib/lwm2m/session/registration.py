@@ -51,6 +51,7 @@ FORCED = const(8)  # it is to go, whatever it says
 
 
 SHORTEST_PERIOD = const(15)  # seconds between two updates without cause
+LONGEST_UPDATE = const(600)  # seconds
 FAR = const(1 << 28)  # seconds: far ahead, and yet an integer that is no object
 LOCKED_WAIT = const(100)  # ms until it is seen whether the application still holds the lock
 
@@ -85,7 +86,9 @@ class Registration(Session):
 
     bodies = ()  # composite bodies of which the server may ask for later blocks
     update_parts = 0
-    minor = -1  # the minor version to register as; -1: the newest
+    minor = -1  # the minor version that is registered, -1 before there is one
+    in_queue_mode = False  # as it is registered
+    last_mid = -1  # of the last message that went out
 
     def __init__(self, client, security_iid, server_iid):
         Session.__init__(self, client, security_iid)
@@ -95,11 +98,20 @@ class Registration(Session):
         self.sends = []
 
     def lifetime(self):
-        """Seconds that the registration lasts."""
-        return max(self.server(LIFETIME, 86400), self.client.min_lifetime)
+        """Seconds that the registration lasts; 0: without end."""
+        lifetime = self.server(LIFETIME, 86400)
+        return lifetime and max(lifetime, self.client.min_lifetime)
+
+    def queue_mode(self):
+        """Is the registration to be in queue mode? The server (1/x/7) or the application wants it."""
+        return self.client.queue or b"Q" in self.server(BINDING, b"")
 
     def is_registered(self):
         return self.state == REGISTERED
+
+    def takes_requests(self):
+        # before the registration is accepted they are ignored (TS 1.0.2 5.4)
+        return self.state == REGISTERED or self.state == LEAVING
 
     # requests of the server
 
@@ -139,6 +151,9 @@ class Registration(Session):
                 hold(self)
             except ImportError:
                 pass  # not in this image
+            except Exception as error:
+                # memory, most likely: the history is lost, and nothing else
+                self.client._tell_error(error, self.ssid)
 
     def restore_registration(self, now):
         """Take back the registration that a deep sleep interrupted, where this image keeps it."""
@@ -166,8 +181,12 @@ class Registration(Session):
             pass
 
     def save(self):
-        if self.dtls:
-            self.channel.save()
+        """Save the registration where the application wants that; what fails is tried again with the next update."""
+        try:
+            if self.dtls:
+                self.channel.save()
+        except Exception as error:
+            self.client._tell_error(error, self.ssid)
 
     # register
 
@@ -199,6 +218,7 @@ class Registration(Session):
         client = self.client
         if client.load and not self.location:
             self.restore_registration(client.now)
+            self.in_queue_mode = self.queue_mode()
         return bool(self.location) and client.now_s < self.expires
 
     def request(self):
@@ -208,11 +228,12 @@ class Registration(Session):
             self.emit(REGISTRATION)
             if not self.coap:
                 return  # stopped by the application
+            # each attempt begins with the newest; answered() goes on with older ones
+            self.minor = client._newest_minor()
         self.state = REQUESTING
         self.update_parts = 0
-        if self.minor < 0:
-            self.minor = client._newest_minor()
         self.tree.minor = self.minor
+        self.in_queue_mode = self.queue_mode()
         self.location = self.bodies = ()
         self.observations = []
         query = self.binding_query()
@@ -228,14 +249,16 @@ class Registration(Session):
 
     def binding_query(self):
         """Binding and queue mode: one parameter in LwM2M 1.0, two later."""
+        if self.minor:
+            return [b"b=U", b"Q"] if self.in_queue_mode else [b"b=U"]
         binding = self.server(BINDING, b"U")
-        if not self.minor:
-            return [b"b=" + binding]
-        return [b"b=U", b"Q"] if b"Q" in binding else [b"b=U"]
+        if self.in_queue_mode and b"Q" not in binding:
+            binding = binding[:1] + b"Q" + binding[1:]
+        return [b"b=" + binding]
 
     def answered(self, code, message):
         """The registration is answered, or lost (`code` below 0)."""
-        if code == CREATED:
+        if code == CREATED and message.query:
             self.location = list(message.query)
             self.registered(REGISTRATION_COMPLETE)
         elif (
@@ -257,16 +280,23 @@ class Registration(Session):
         self.attempts = self.sequences = 0
         self.asleep = False
         self.last_heard = client.now
-        self.expires = client.now_s + lifetime
-        # the next update is due early enough before the lifetime ends, or after the period
-        early = client.update_early + self.coap.transmit_span() // 1000
-        delay = max(lifetime - early, lifetime // 2, 1)
+        self.expires = client.now_s + (lifetime or FAR)
+        delay = max(lifetime - self.update_time(), lifetime // 2, 1) if lifetime else FAR
         if client.update_period:
             delay = min(delay, max(client.update_period, SHORTEST_PERIOD))
         self.due = client.now_s + min(delay, FAR)
         self.save()
         client._start_next()
         self.emit(event)
+
+    def update_time(self):
+        """How many seconds before the lifetime ends an update goes: its last retransmission may stay without
+        an answer, and then a handshake and a new registration take `update_early`."""
+        span = self.coap.transmit_span()
+        wait = 2 * span + self.coap.ack_timeout * self.coap.random_factor // 1000
+        if self.dtls:
+            wait += span
+        return self.client.update_early + wait // 1000
 
     def fallback(self):
         client = self.client
@@ -276,7 +306,7 @@ class Registration(Session):
             or client.stat() == REGISTERED  # another server still has the client
         ):
             return False
-        client.call_soon(client._bootstrap, None)
+        client.call_soon(client._bootstrap_instead, None)
         return True
 
     # update
@@ -289,9 +319,10 @@ class Registration(Session):
         """Send what has changed, or that the client is still there (Core 1.1.1 6.2.2)."""
         client = self.client
         parts = self.update_parts
-        self.update_parts = 0
+        if parts & NEW_BINDING and self.queue_mode() != self.in_queue_mode:
+            # queue mode belongs to a registration, and not to its updates (Core 1.1.1 6.2.1)
+            return self.request()
         self.asleep = False
-        self.due = client.now_s + FAR  # not another one before the answer
         self.emit(REG_UPDATE)
         if self.state != REGISTERED:
             return  # stopped by the application
@@ -301,7 +332,16 @@ class Registration(Session):
         if parts & NEW_BINDING:
             query += self.binding_query()
         body = self.put_links if parts & NEW_OBJECTS else None
-        self.coap.request(client.now, POST, self.location, query, LINK_FORMAT, body, self.updated)
+        # Another one only where the answer stays away for longer than it can, as after an exception.
+        self.due = client.now_s + LONGEST_UPDATE
+        self.update_parts = 0
+        try:
+            self.coap.request(
+                client.now, POST, self.location, query, LINK_FORMAT, body, self.updated
+            )
+        except Exception:
+            self.update_parts |= parts or FORCED
+            raise
 
     def updated(self, code, message):
         """The update is answered, or lost (`code` below 0)."""
@@ -334,9 +374,12 @@ class Registration(Session):
             self.emit(DEREGISTER)
             # what is still under way is given up: this is the last word
             self.coap.exchanges.clear()
-            self.coap.request(
-                self.client.now, DELETE, self.location, (), -1, None, self.deregistered
-            )
+            try:
+                self.coap.request(
+                    self.client.now, DELETE, self.location, (), -1, None, self.deregistered
+                )
+            except Exception as error:
+                self.client._tell_error(error, self.ssid)  # tend() ends it
         elif self.state != LEAVING:
             self.deregistered(DELETED, None)
 
@@ -359,11 +402,15 @@ class Registration(Session):
 
     def tend(self, now):
         """Do what is due in a registered session; the ms until something will be, or -1."""
+        client = self.client
+        coap = self.coap
+        if self.state == LEAVING and not coap.exchanges:
+            # an exception came in between: the server did not hear of it
+            self.deregistered(TIMED_OUT, None)
+            return 0
         if self.state != REGISTERED:
             return -1
         self.tree.minor = self.minor  # another server may have another version
-        client = self.client
-        coap = self.coap
         if (self.update_parts or client.now_s >= self.due) and not coap.at_nstart():
             self.update()
             return 0
@@ -374,7 +421,7 @@ class Registration(Session):
         if self.sends:
             self.sends[0].poll(now)
         wait = min(max(self.due - client.now_s, 0), LONGEST_SLEEP) * 1000 + 1
-        if not self.asleep and b"Q" in self.server(BINDING, b""):
+        if self.in_queue_mode and not self.asleep:
             wait = sooner(wait, self.stay_awake(now))
         wait = sooner(wait, reporting.poll(self, now))
         if self.update_parts and not coap.at_nstart():
@@ -383,6 +430,10 @@ class Registration(Session):
 
     def stay_awake(self, now):
         """Queue mode: switch the radio off at the end of the awake window (Core 1.1.1 6.5); the ms until then."""
+        if self.coap.mid != self.last_mid:
+            # each message of ours has a number of its own, an answer that of the request, which was heard
+            self.last_mid = self.coap.mid
+            self.last_heard = now
         left = self.client.awake_time * 1000 - ticks_diff(now, self.last_heard)
         if left > 0:
             return left

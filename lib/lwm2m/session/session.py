@@ -1,7 +1,7 @@
 # A session with a server: connect, retry, poll, and the requests of the server (Core 1.1.1 6)
 # SPDX-License-Identifier: MIT
 from ..coap.endpoint import Endpoint
-from ..coap.numbers import NON, NOT_ACCEPTABLE, SERVICE_UNAVAILABLE, CONTENT, CoapError
+from ..coap.numbers import NON, NOT_ACCEPTABLE, SERVICE_UNAVAILABLE, TIMED_OUT, CONTENT, CoapError
 from ..events import (
     CONNECT,
     CONNECT_FAILURE,
@@ -44,6 +44,7 @@ LONGEST_SLEEP = const(1000)  # seconds: the clock is looked at once in a while
 ATTEMPTS = const(5)
 FIRST_DELAY = const(60)
 NEXT_SEQUENCE = const(86400)
+LONGEST_DELAY = const(300)  # seconds, between attempts that do not reach the network
 
 
 class Deferred:
@@ -93,6 +94,10 @@ class Session:
 
     def is_registered(self):
         return False
+
+    def takes_requests(self):
+        """False where the requests of the server are to be ignored."""
+        return True
 
     def is_busy(self):
         """True while an attempt is under way, or will be."""
@@ -196,7 +201,6 @@ class Session:
             block1 = message.block1
             block2 = message.block2
         self.path = path
-        self.content_format = content_format
         self.coap.put_body(block2, block1, observe, content_format, self.encode)
         return CONTENT
 
@@ -210,10 +214,10 @@ class Session:
         finally:
             tree.reader = tree.snapshot = None
 
-    def snapshot_tag(self, first):
-        """Hold still what the body shows, from its first block on; its ETag."""
+    def snapshot_tag(self, first, content_format):
+        """Hold still what the body of `path` in a format shows, from its first block on; its ETag."""
         tree = self.tree
-        key = (self.ssid, self.content_format) + tuple(self.path)
+        key = (self.ssid, content_format) + tuple(self.path)
         for entry in tree.snapshots:
             if entry[0] == key:
                 if not first or not entry[1]:
@@ -239,12 +243,17 @@ class Session:
 
     def close(self):
         """End without a word to the server."""
-        if self.channel:
-            self.channel.close()
-        self.coap = self.channel = self.dtls = None
+        channel = self.channel
+        self.coap = self.channel = None
         self.deferred = []
         self.state = IDLE
         self.due = -1
+        try:
+            if channel:
+                channel.close()
+        except Exception as error:
+            self.client._tell_error(error, self.ssid)
+        self.dtls = None
 
     def open(self):
         """Open the channel, and begin."""
@@ -252,18 +261,21 @@ class Session:
         self.disabled = False
         try:
             self.channel = open_channel(self)
+            # a registration anew does not make a server's repetitions new requests
+            recent = client._recent.get(self.security_iid)
+            coap = Endpoint(self.channel, client._writer, client._message, self, recent)
+            client._recent[self.security_iid] = coap.recent
+            for name, value in client._coap_options.items():
+                setattr(coap, name, value)
+        except OSError:
+            # no route, no address, no randomness
+            return self.no_network()
         except Exception as error:
             # no such security mode, no credentials, whatever a hook of the application raises
-            if not isinstance(error, OSError):
-                sys.print_exception(error)
+            sys.print_exception(error)
             self.emit(CONNECT_FAILURE)
             return self.fail(REGISTRATION_FAILURE)
-        # a registration anew does not make a server's repetitions new requests
-        recent = client._recent.get(self.security_iid)
-        self.coap = Endpoint(self.channel, client._writer, client._message, self, recent)
-        client._recent[self.security_iid] = self.coap.recent
-        for name, value in client._coap_options.items():
-            setattr(self.coap, name, value)
+        self.coap = coap
         self.emit(CONNECT)
         if not self.coap:
             return  # stopped by the application, as it may be in any event
@@ -272,6 +284,13 @@ class Session:
             self.channel.start(client.now)
         else:
             self.request()
+
+    def no_network(self):
+        """The network was not reached: no attempt of the sequence, but tried again soon, and for ever."""
+        self.emit(CONNECT_FAILURE)
+        self.emit(REGISTRATION_FAILURE)
+        if self.state != IDLE:
+            self.start(min(self.server(RETRY_TIMER, FIRST_DELAY), LONGEST_DELAY))
 
     def connected(self, resumed):
         """The DTLS handshake is done; `resumed`: the server knew the DTLS session before."""
@@ -331,5 +350,9 @@ class Session:
                 return wait
         wait = sooner(wait, coap.poll(now))
         if self.coap is not coap:
+            return 0
+        if self.state == REQUESTING and not coap.exchanges:
+            # an exception came in between: nothing is out, or the answer is lost
+            self.answered(TIMED_OUT, None)
             return 0
         return sooner(wait, self.tend(now))

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from .naming import of_self
 from .scopes import class_names
-from .source import Module, placed
+from .source import Module, Replace, placed
 
 # What a name that makes way ends with.
 _OWN = "_own"
@@ -24,24 +24,31 @@ class Doubles:
     def __init__(self, names: dict, trees: list[ast.Module]):
         self.attributes: dict[str, str] = names["attributes"]
         self.owners: dict[str, list[str]] = names["owners"]
-        classes = {
-            node.name: node
-            for tree in trees
+        self._classes = {
+            (number, node.name): node
+            for number, tree in enumerate(trees)
             for node in ast.walk(tree)
             if isinstance(node, ast.ClassDef)
         }
-        families: dict[str, set[str]] = defaultdict(set)
-        for name, node in classes.items():
-            families[self._root(classes, name)] |= class_names(node) | set(of_self(node))
-        # {class: names that make way}
-        self.away = {name: self._losers(families[self._root(classes, name)]) for name in classes}
+        families: dict[tuple, set[str]] = defaultdict(set)
+        for key, node in self._classes.items():
+            families[self._root(key)] |= class_names(node) | set(of_self(node))
+        # {id() of a class: names that make way}
+        self.away = {
+            id(node): self._losers(families[self._root(key)])
+            for key, node in self._classes.items()
+        }
         self.every = set().union(*self.away.values())
 
-    @staticmethod
-    def _root(classes: dict[str, ast.ClassDef], name: str) -> str:
-        bases = [base.id for base in classes[name].bases if isinstance(base, ast.Name)]
-        own = [base for base in bases if base in classes and base != name]
-        return Doubles._root(classes, own[0]) if own else name
+    def _root(self, key: tuple[int, str]) -> tuple[int, str]:
+        """The first of the classes outside that a class inherits from."""
+        for base in self._classes[key].bases:
+            name = getattr(base, "id", None)
+            found = [other for other in self._classes if other[1] == name and other != key]
+            found.sort(key=lambda other: other[0] != key[0])
+            if found:
+                return self._root(found[0])
+        return key
 
     def _losers(self, names: set[str]) -> set[str]:
         groups = defaultdict(list)
@@ -67,8 +74,8 @@ class Doubles:
     def rename(self, module: Module) -> None:
         """In the classes of a module what makes way does so."""
         for node in ast.walk(module.tree):
-            if isinstance(node, ast.ClassDef) and self.away.get(node.name):
-                self._class(node, self.away[node.name])
+            if isinstance(node, ast.ClassDef) and self.away.get(id(node)):
+                self._class(node, self.away[id(node)])
 
     def dispatch(self, tree: ast.Module, of_modules: set[int]) -> None:
         """Everywhere else what is meant is found at run time; `of_modules`: id() of what is known."""
@@ -116,9 +123,15 @@ class _Dispatch(ast.NodeTransformer):
             return self.doubles.call("getattr", node, [])
         return node
 
-    def visit_Assign(self, node: ast.Assign) -> ast.stmt:
+    def visit_Assign(self, node: ast.Assign) -> ast.stmt | list[ast.stmt]:
         self.generic_visit(node)
-        if len(node.targets) == 1 and self._is_meant(node.targets[0]):
-            call = self.doubles.call("setattr", node.targets[0], [node.value])
-            return placed(ast.Expr(call), node)
-        return node
+        after: list[ast.stmt] = []
+        moved: dict[int, ast.AST | None] = {}
+        for target in node.targets:
+            for item in ast.walk(target):
+                if self._is_meant(item) and isinstance(item.ctx, ast.Store):
+                    name = f"moved_{len(after)}"
+                    moved[id(item)] = placed(ast.Name(name, ast.Store()), node)
+                    call = self.doubles.call("setattr", item, [ast.Name(name, ast.Load())])
+                    after.append(placed(ast.Expr(call), node))
+        return [Replace(moved).visit(node), *after] if after else node

@@ -135,6 +135,22 @@ def _dynamic(tree: ast.AST) -> list[ast.Call]:
     ]
 
 
+def _import_names(tree: ast.AST) -> list[ast.Constant]:
+    """Strings that may be what __import__() gets: its argument, a value of a table, what a name is set to."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            found += node.values
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "__import__":
+            found.append(node.args[0])
+        elif isinstance(node, ast.Assign):
+            whole = isinstance(node.value, (ast.Tuple, ast.List))
+            found += node.value.elts if whole else [node.value]
+    return [
+        node for node in found if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+
 # how
 
 
@@ -234,9 +250,7 @@ class _Joiner:
         found = {self.entry}
         for module in self.package.own():
             if _dynamic(module.tree) and module.name not in self.group:
-                for node in ast.walk(module.tree):
-                    if isinstance(node, ast.Constant) and node.value in self.group:
-                        found.add(node.value)
+                found |= {item.value for item in _import_names(module.tree)} & self.group
         return found
 
     def _check(self) -> None:
@@ -395,10 +409,17 @@ class _Joiner:
 
     def _strings(self, module: Module) -> None:
         """`__import__("tree", ...)` of a module of the group is one of the one module."""
-        if _dynamic(module.tree):
-            for node in ast.walk(module.tree):
-                if isinstance(node, ast.Constant) and node.value in self.group and node.value:
-                    node.value = self.entry
+        if not _dynamic(module.tree):
+            return
+        found = [node for node in _import_names(module.tree) if node.value in self.group]
+        names = {node.value for node in found}
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Compare):
+                for item in ast.walk(node):
+                    if isinstance(item, ast.Constant) and item.value in names - {self.entry}:
+                        raise module.error(item, f"{item.value!r} is joined, and compared here")
+        for node in found:
+            node.value = self.entry
 
     def _shims(self) -> dict[str, ast.stmt]:
         """Modules that applications import: what is public of them comes from the one module."""

@@ -130,6 +130,22 @@ def of_self(owner: ast.ClassDef) -> Iterator[str]:
     return (node.attr for node in _self_nodes(owner))
 
 
+def _passed_keys(modules: list[Module]) -> set[str]:
+    """Keys of dictionaries, which a call may pass on by **."""
+    nodes = [node for module in modules for node in ast.walk(module.tree)]
+    if not any(isinstance(node, ast.keyword) and node.arg is None for node in nodes):
+        return set()
+    keys = [key for node in nodes if isinstance(node, ast.Dict) for key in node.keys]
+    keys += [node.slice for node in nodes if isinstance(node, ast.Subscript)]
+    return {
+        key.value
+        for key in keys
+        if isinstance(key, ast.Constant)
+        and isinstance(key.value, str)
+        and key.value.isidentifier()
+    }
+
+
 class Namer:
     """Finds the new names of a package, and puts them in."""
 
@@ -145,7 +161,7 @@ class Namer:
             for module in self.modules
             for node in ast.walk(module.tree)
             if isinstance(node, ast.keyword) and node.arg
-        }
+        } | _passed_keys(self.modules)
         self.spelled = spelled
         self.probed = set().union(*(probed(module.tree) for module in self.modules))
         self.fixed = public.names | spelled | PLATFORM | set(LANGUAGE) | self._module_names()
