@@ -317,8 +317,8 @@ class Client(Servers):
     # fn(path, None) hears of an instance that a server has made, or is to delete
     on_create = hook_setter(ON_CREATE)
     on_delete = hook_setter(ON_DELETE)
-    # fn(offset, data, more) takes an opaque resource as it arrives, block by block; `data` is good for the call,
-    # `more` 0 at the end. It returns a CoAP code, or None: there is no False and no LATER
+    # fn(path, offset, data, more) takes an opaque resource as it arrives, block by block; `data` is good for the
+    # call, `more` 0 at the end. It returns a CoAP code, or None: there is no False and no LATER
     on_stream = hook_setter(ON_STREAM)
     # fn(path, value) returns False for a value that neither set() nor a server may give
     validate = hook_setter(VALIDATE)
