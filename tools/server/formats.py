@@ -19,7 +19,9 @@ import cbor2
 
 from .model import Model, flatten, ids, join, nest
 
-TEXT, LINK, OPAQUE, CBOR, SENML_JSON, SENML_CBOR, TLV, JSON = 0, 40, 42, 60, 110, 112, 11542, 11543
+TEXT, LINK, OPAQUE, CBOR, SENML_JSON, SENML_CBOR = 0, 40, 42, 60, 110, 112
+TLV, JSON, LWM2M_CBOR = 11542, 11543, 11544
+SENML_ETCH_JSON, SENML_ETCH_CBOR = 320, 322
 NAMES = {
     TEXT: "text",
     LINK: "link",
@@ -29,6 +31,7 @@ NAMES = {
     SENML_CBOR: "senml+cbor",
     TLV: "tlv",
     JSON: "json",
+    LWM2M_CBOR: "lwm2m+cbor",
 }
 
 
