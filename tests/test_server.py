@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import aiocoap
@@ -268,6 +269,14 @@ async def test_alternate_path_location_and_several_devices():
             assert [s[:2] for s in one.seen] == [("POST", "/lwm2m/3/0/4")]
             assert [s[:2] for s in two.seen] == [("POST", "/3/0/4")]
             assert (await one.post("/reg/a/0")).code == Code.CHANGED
+
+
+@run
+async def test_two_servers_on_one_port_are_an_error():
+    async with Server() as server:
+        with pytest.raises(OSError):
+            async with Server(port=server.port):
+                pass
 
 
 def ipv6() -> bool:
@@ -604,11 +613,19 @@ async def test_unsolicited_bootstrap():
 async def test_send():
     async with registered() as (server, client, _):
         pack = cbor2.dumps(
-            [{-2: "/3303/0/", 0: "5700", 2: 21.5, -3: 100}, {0: "5701", 3: "Cel", 6: 5}]
+            [{-2: "/3303/0/", 0: "5700", 2: 21.5, -3: 1.7e9}, {0: "5701", 3: "Cel", 6: 5}]
         )
         assert (await client.post("/dp", payload=pack, format=112)).code == Code.CHANGED
         event = await server.wait("send", "dev")
-        assert event.detail == [("/3303/0/5700", 100, 21.5), ("/3303/0/5701", 105, "Cel")]
+        assert event.detail == [("/3303/0/5700", 1.7e9, 21.5), ("/3303/0/5701", 1.7e9 + 5, "Cel")]
+        # A time below 2 ** 28 counts from now, a base value is added.
+        pack = cbor2.dumps([{-2: "/3303/0/", -5: 20, 0: "5700", 2: 1.5, 6: -60}])
+        assert (await client.post("/dp", payload=pack, format=112)).code == Code.CHANGED
+        ((path, at, value),) = (await server.wait("send", "dev")).detail
+        assert (path, value) == ("/3303/0/5700", 21.5) and -90 < at - time.time() < -30
+        # Object 5 was not registered.
+        unknown = b'[{"n":"/5/0/3","v":1}]'
+        assert (await client.post("/dp", payload=unknown, format=110)).code == Code.NOT_FOUND
         text = b'[{"bn":"/3/0/","n":"0","vs":"x"},{"n":"5/1","vd":"_w"}]'
         assert (await client.post("/dp", payload=text, format=110)).code == Code.CHANGED
         event = await server.wait("send", "dev")
