@@ -33,7 +33,7 @@ from .config import AWAKE_WINDOW, BOOTSTRAP, SERVER, Listener
 from .dtls import DtlsInterface, Keys
 from .events import Reported
 from .model import Model, ids, join
-from .peer import Answer, Observation, Peer
+from .peer import BLOCK, Answer, Observation, Peer
 from .store import NONE, Observed, Registration
 
 BINDINGS = {"U", "UQ", "S", "SQ", "US", "UQS", "T", "N", "M", "H"}
@@ -60,6 +60,14 @@ class Credentials(Keys, Protocol):
     def identify(self, endpoint: str, remote) -> tuple[str, str]:
         """(endpoint name, kind of credentials) for a peer that calls itself `endpoint`, "" for the
         name of its credentials; Refused when it is somebody else."""
+
+
+class File(NamedTuple):
+    """A file for downloads."""
+
+    name: str
+    content: bytes
+    etag: bytes
 
 
 class Event(NamedTuple):
@@ -249,6 +257,10 @@ class _Site(resource.Resource, resource.PathCapable):
             answer = Message(code=Code.REQUEST_ENTITY_TOO_LARGE)
             pipe.add_response(answer, is_last=True)
             return
+        file = self.server.files(request.opt.uri_path) if request.code == Code.GET else None
+        if file is not None:
+            pipe.add_response(self.server._block(file, request), is_last=True)
+            return
         await super().render_to_pipe(pipe)
 
     async def render(self, request: Message) -> Message:
@@ -322,8 +334,9 @@ class Server:
         self.bootstrap_configs = bootstrap or {}
         # async fn(endpoint, version, remote) -> BootstrapConfig, or None for bootstrap_configs
         self.bootstrap_hook: Callable[..., Awaitable[BootstrapConfig | None]] | None = None
-        # fn(path segments) -> bytes of a file for downloads, or None
-        self.files: Callable[[tuple[str, ...], Message], bytes | None] = lambda path, request: None
+        # fn(path segments, endpoint or "") -> a file for downloads, or None; told of each block by its end
+        self.files: Callable[[tuple[str, ...]], File | None] = lambda path: None
+        self.fetched: Callable[[str, File, int], None] = lambda endpoint, file, end: None
         self.credentials, self.identity = credentials, identity
         self.versions, self.admit, self.location = tuple(versions), admit, location
         self.lifetimes = lifetimes
@@ -341,7 +354,7 @@ class Server:
         self._count = 0
         self._changed = asyncio.Event()
         self._sessions: dict[str, Session] = {}
-        self._log = logging.getLogger("lwm2m.server")
+        self.log = logging.getLogger("lwm2m.server")
 
     async def start(self) -> Self:
         """OSError when an address is in use, or none of this machine; nothing stays open then."""
@@ -476,7 +489,7 @@ class Server:
             try:
                 tap(event)
             except Exception:
-                self._log.exception("what listens to %s failed", kind)
+                self.log.exception("what listens to %s failed", kind)
 
     def request_with_token(self, message: Message, token: bytes, tokens=None) -> Request:
         """Send a request under a given token instead of a fresh one."""
@@ -620,10 +633,6 @@ class Server:
             self.say(device.endpoint, f"<- De-register /{'/'.join(path)}")
             self._gone(device, "deregister")
             return self._answer(device.endpoint, Code.DELETED)
-        if method == Code.GET and not device:
-            content = self.files(path, request)
-            if content is not None:
-                return Message(code=Code.CONTENT, payload=content, content_format=formats.OPAQUE)
         self.say("", f"<- {method.name} /{'/'.join(path)} from {request.remote.hostinfo}")
         known = device or path in (("rd",), ("dp",))
         raise Refused("4.05" if known else "4.04")
@@ -744,6 +753,29 @@ class Server:
         session = self.bootstrap(endpoint, request.remote, config)
         self.happened("bootstrap", endpoint, session, query)
         return self._answer(endpoint, Code.CHANGED)
+
+    def _block(self, file: File, request: Message) -> Message:
+        """One block of a file; nothing is kept between blocks, so a download may go on at any time."""
+        wanted = request.opt.block2
+        exponent = min(BLOCK, wanted.size_exponent if wanted else BLOCK)
+        size = 1 << exponent + 4
+        start = wanted.block_number * (1 << wanted.size_exponent + 4) if wanted else 0
+        end = min(start + size, len(file.content))
+        if start and start >= len(file.content):
+            return Message(code=Code.BAD_OPTION)
+        device = self._remotes.get(request.remote)
+        self.fetched(device.endpoint if device else "", file, end)
+        answer = Message(
+            code=Code.CONTENT,
+            payload=file.content[start:end],
+            content_format=formats.OPAQUE,
+            etag=file.etag,
+        )
+        more = end < len(file.content)
+        if more or start or wanted:
+            answer.opt.block2 = (start // size, more, exponent)
+            answer.opt.size2 = len(file.content)
+        return answer
 
     def _send(self, request: Message) -> Message:
         device = self._remotes.get(request.remote)

@@ -52,6 +52,7 @@ class Operations:
         self.firmware: Firmware | None = None  # set by the service
         self._tasks: set[asyncio.Task] = set()
         self._draining: dict[str, asyncio.Task] = {}
+        self._listeners: dict[str, list[asyncio.Future]] = {}
         self._waiters: dict[int, asyncio.Future[Result]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._log = logging.getLogger("lwm2m.operations")
@@ -205,6 +206,28 @@ class Operations:
         """End a running update, by 5/x/10 or an empty 5/x/1; nothing if none runs."""
         return await self.firmware.cancel(endpoint, options)
 
+    async def upload(
+        self, endpoint: str, path: str, content: bytes, format: int, progress
+    ) -> Answer:
+        """Write a large resource block by block, as soon as the device is reachable; progress(bytes)."""
+        while True:
+            device = self.server.devices.get(endpoint)
+            if device is None:
+                raise OperationError("unknown", f"{endpoint!r} is not registered")
+            if device.reachable:
+                break
+            await self.heard_of(endpoint)
+        try:
+            return await device.upload(path, content, format, progress)
+        except NoAnswer:
+            raise OperationError("timeout", NO_RESPONSE) from None
+
+    async def heard_of(self, endpoint: str) -> None:
+        """Wait for the next message of an endpoint."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._listeners.setdefault(endpoint, []).append(waiter)
+        await waiter
+
     def lastKnown(
         self,
         endpoint: str,
@@ -254,6 +277,9 @@ class Operations:
 
     def awake(self, endpoint: str) -> None:
         """A message came from the endpoint: carry out what waits for it."""
+        for waiter in self._listeners.pop(endpoint, ()):
+            if not waiter.done():
+                waiter.set_result(None)
         if endpoint in self._draining or not self.store.commands(endpoint):
             return
         task = self._draining[endpoint] = asyncio.get_running_loop().create_task(

@@ -9,6 +9,7 @@ must carry the token of the observation, and no notification may be lost.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -433,6 +434,38 @@ class Peer:
             response = await self._within(request.response, len(message.payload))
             if response.code != Code.REQUEST_ENTITY_TOO_LARGE or not self._smaller(response):
                 break
+        answer = self.answer(path, response)
+        self.said("<-", "", path, answer=answer)
+        return answer
+
+    async def upload(
+        self, path: str, payload: bytes, format: int, progress: Callable[[int], None]
+    ) -> Answer:
+        """Write (PUT) a large value block by block; progress(bytes that the device has taken)."""
+        self.said("->", "Write", path, value=payload)
+        start, exponent = 0, min(BLOCK, self.remote.maximum_block_size_exp)
+        while True:
+            size = 1 << exponent + 4
+            end = min(start + size, len(payload))
+            message = self.message("PUT", path, payload=payload[start:end], content_format=format)
+            if end < len(payload) or start:
+                message.opt.block1 = (start // size, end < len(payload), exponent)
+            if not start:
+                message.opt.size1 = len(payload)
+            request = self.server.context.request(message, handle_blockwise=False)
+            response = await self._within(request.response)
+            block = response.opt.block1
+            wanted = block.size_exponent if block is not None else exponent
+            if response.code == Code.REQUEST_ENTITY_TOO_LARGE and wanted < exponent:
+                start, exponent = 0, wanted
+                continue
+            if not response.code.is_successful() or end == len(payload):
+                break
+            progress(end)
+            # Smaller blocks are numbered from the same byte.
+            start, exponent = end, min(exponent, wanted)
+        if response.code.is_successful():
+            progress(len(payload))
         answer = self.answer(path, response)
         self.said("<-", "", path, answer=answer)
         return answer

@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from . import formats, values
+from . import formats
+from .values import NUMBERS, STRINGS, to_tree
 
 if TYPE_CHECKING:
     from .model import Model
@@ -66,7 +67,7 @@ class Options:
     expiry: float | None = None
     queue: bool = True
     origin: str = ""
-    translate: str = values.NUMBERS
+    translate: str = NUMBERS
 
     @classmethod
     def of(cls, options: Options | dict | None, **more) -> Self:
@@ -91,7 +92,7 @@ class Options:
             ):
                 raise OperationError("argument", f"option {key} is {value!r}")
             setattr(made, name, value)
-        if made.translate not in (values.NUMBERS, values.STRINGS):
+        if made.translate not in (NUMBERS, STRINGS):
             raise OperationError("argument", "translateIds is neither numbers nor strings")
         made.format  # noqa: B018  raises for an unknown one
         return made
@@ -172,9 +173,9 @@ class Result:
     origin: str = ""
     code: str = ""  # of the OperationError that a synchronous caller gets
 
-    def data(self, model: Model, translate: str = values.NUMBERS) -> dict:
+    def data(self, model: Model, translate: str = NUMBERS) -> dict:
         """What was read as nested objects; of a resource that comes several times, the newest."""
-        return values.to_tree([(path, value) for path, _, value in self.values], model, translate)
+        return to_tree([(path, value) for path, _, value in self.values], model, translate)
 
     def async_body(self) -> dict:
         """Body of an ASYNC_RESULT event."""
