@@ -92,21 +92,21 @@ def value_of(path: str, given, model: Model):
     numbers = ids(path)
     if len(numbers) == 1:
         inner = _list(given, "instances")
-        return {_id(n): value_of(f"{path}/{_id(n)}", n, model) for n in inner}
+        return {number_of(n): value_of(f"{path}/{number_of(n)}", n, model) for n in inner}
     if len(numbers) == 2:
         inner = _list(given, "resources")
         if isinstance(inner, dict):
             inner = [
                 {"id": key, **below} for key, below in inner.items() if isinstance(below, dict)
             ]
-        return {_id(n): value_of(f"{path}/{_id(n)}", n, model) for n in inner}
+        return {number_of(n): value_of(f"{path}/{number_of(n)}", n, model) for n in inner}
     kind = _given_kind(path, given, model)
     if "values" in given:
         if not isinstance(given["values"], dict) or len(numbers) > 3:
             raise BadNode("values is no object of resource instances")
         found = {}
         for number, value in given["values"].items():
-            found[_id({"id": number})] = _scalar(kind, value)
+            found[number_of({"id": number})] = _scalar(kind, value)
         return found
     if "value" not in given:
         raise BadNode(f"the node of {path} has no value")
@@ -130,7 +130,8 @@ def _list(given: dict, name: str):
     return inner
 
 
-def _id(given) -> int:
+def number_of(given) -> int:
+    """The id of a node; BadNode where it has none."""
     number = given.get("id") if isinstance(given, dict) else None
     if isinstance(number, str) and number.isdecimal():
         number = int(number)
