@@ -54,7 +54,6 @@ class Operations:
         self._draining: dict[str, asyncio.Task] = {}
         self._listeners: dict[str, list[asyncio.Future]] = {}
         self._waiters: dict[int, asyncio.Future[Result]] = {}
-        self._timer: asyncio.TimerHandle | None = None
         self._log = logging.getLogger("lwm2m.operations")
 
     # What others call. The names are the page's.
@@ -268,8 +267,6 @@ class Operations:
 
     async def stop(self) -> None:
         """End what runs; commands that were not answered stay in the store."""
-        if self._timer:
-            self._timer.cancel()
         tasks = [*self._tasks, *self._draining.values()]
         for task in tasks:
             task.cancel()
@@ -288,11 +285,10 @@ class Operations:
         task.add_done_callback(lambda _: self._draining.pop(endpoint, None))
 
     def expire(self) -> None:
-        """Drop commands whose time is over, with an error each; sets its own timer."""
+        """Drop commands whose time is over, with an error each."""
         for command in self.store.take_expired(time.time()):
             options = Options.of(command.options)
-            result = self._result(command.endpoint, command.operation, options)
-            result.paths = tuple(command.options.get("_paths", ()))
+            result = self._result(command.endpoint, command.operation, options, command.paths)
             self._fail(result, "timeout", "expired before the device woke")
             self._tell(result, options)
             self._finish(command.number, result)
@@ -337,7 +333,8 @@ class Operations:
             result.endpoint,
             operation,
             arguments,
-            {**options.table(), "_paths": list(result.paths)},
+            options.table(),
+            list(result.paths),
             expires=time.time() + expiry if expiry else None,
         )
         try:
@@ -373,9 +370,8 @@ class Operations:
                 return
             command = waiting[0]
             try:
-                options = Options.of({k: v for k, v in command.options.items() if k != "_paths"})
-                paths = command.options.get("_paths", ())
-                result = self._result(endpoint, command.operation, options, paths)
+                options = Options.of(command.options)
+                result = self._result(endpoint, command.operation, options, command.paths)
                 await self._carry_out(command.operation, command.arguments, options, result)
             except OperationError as e:
                 self._log.error("a stored command cannot be carried out: %s", e)

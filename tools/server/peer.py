@@ -495,6 +495,7 @@ class Peer:
     def answer(self, path: str, message: Message) -> Answer:
         """Decode a response; what cannot be decoded is left as payload."""
         format, payload = message.opt.content_format, message.payload
+        format = None if format is None else int(format)
         value, found, model = None, [], self.server.model
         if payload and message.code.is_successful():
             try:

@@ -170,6 +170,7 @@ class Command:
     operation   name of a method of Operations: "read", "writeMulti", ...
     arguments   its arguments, JSON with tagged bytes (values.py)
     options     its options as JSON
+    paths       what it is about, for the events
     expires     epoch seconds, None is never
     """
 
@@ -177,6 +178,7 @@ class Command:
     operation: str
     arguments: dict
     options: dict = field(default_factory=dict)
+    paths: list[str] = field(default_factory=list)
     created: float = 0.0
     expires: float | None = None
     number: int = 0
