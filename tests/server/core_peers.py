@@ -8,7 +8,9 @@ import functools
 import aiocoap
 from aiocoap import Code, Message, resource
 
-from tools.server import Model, Server, formats
+from tools.server import Model, Server, events, formats
+from tools.server.config import Config, Listener
+from tools.server.service import DeskServer
 
 LINKS = b'</>;rt="oma.lwm2m";ct=11542,</1/0>,</3/0>,</3303>;ver=1.1,</3303/0>'
 
@@ -109,3 +111,30 @@ async def registered(answers=(), host="127.0.0.1", **options):
 def content(value, format=formats.TLV, path="/3/0", model=Model()):
     payload = formats.encode(format, path, value, model)
     return Message(code=Code.CONTENT, payload=payload, content_format=format)
+
+
+@contextlib.asynccontextmanager
+async def desk_server(*schemes, **options):
+    """A desk server on free ports; `seen` has its events, `lines` those of the CoAP log."""
+    listeners = [Listener(scheme, port=0) for scheme in schemes or ("coap",)]
+    options.setdefault("coap_timeout", 3)
+    async with DeskServer(Config(listeners=listeners, **options)) as desk:
+        desk.seen = []
+        desk.events.subscribe(desk.seen.append, set(events.KINDS) - {events.LOG})
+        desk.lines = []
+        desk.events.subscribe(desk.lines.append, {events.LOG})
+        yield desk
+
+
+def client_of(desk, endpoint="dev", answers=()):
+    return Client(desk.server, endpoint, answers=dict(answers))
+
+
+def bodies(desk, kind):
+    return [e.body for e in desk.seen if e.kind == kind]
+
+
+async def until(condition, seconds=3):
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)

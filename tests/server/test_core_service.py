@@ -9,10 +9,10 @@ import aiohttp
 import cbor2
 import pytest
 from aiocoap import Code, Message
-from core_peers import Client, content, run
+from core_peers import bodies, client_of, content, desk_server, run, until
 
 from tools import objects
-from tools.server import events, formats
+from tools.server import events
 from tools.server.config import Config, ConfigError, Listener
 from tools.server.inventory import LIMIT, InventoryError
 from tools.server.results import OperationError, Options
@@ -20,30 +20,6 @@ from tools.server.service import DeskServer
 
 SYNC = {"async": False}
 DEVICE = {0: "Acme", 9: 80, 11: {0: 0}, 13: 1607561898, 20: 0}
-
-
-@contextlib.asynccontextmanager
-async def desk_server(*schemes, **options):
-    listeners = [Listener(scheme, port=0) for scheme in schemes or ("coap",)]
-    options.setdefault("coap_timeout", 3)
-    async with DeskServer(Config(listeners=listeners, **options)) as desk:
-        desk.seen = []
-        desk.events.subscribe(desk.seen.append, set(events.KINDS) - {events.LOG})
-        yield desk
-
-
-def client_of(desk, endpoint="dev", answers=()):
-    return Client(desk.server, endpoint, answers=dict(answers))
-
-
-def bodies(desk, kind):
-    return [e.body for e in desk.seen if e.kind == kind]
-
-
-async def until(condition, seconds=3):
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @run

@@ -22,7 +22,7 @@ from typing import NamedTuple, Protocol, Self
 import aiocoap
 from aiocoap import Code, Message, defaults, resource
 from aiocoap.numbers.constants import TransportTuning
-from aiocoap.numbers.types import NON, RST
+from aiocoap.numbers.types import ACK, NON, RST
 from aiocoap.pipe import Pipe
 from aiocoap.protocol import Request
 from aiocoap.transports.udp6 import MessageInterfaceUDP6, UDP6EndpointAddress
@@ -43,6 +43,7 @@ MAX_NAME = 255  # bytes of an endpoint name
 TOKEN_BYTES = 8
 # A registration whose lifetime ended while the server was down gets this long, in seconds.
 GRACE = 60.0
+SENT_SLACK = 100  # requests that are remembered beyond those under way
 
 
 class Refused(Exception):
@@ -76,7 +77,8 @@ class Event(NamedTuple):
     `detail` is what came with it: the query of a registration or update, the outcome ("finished" or
     what went wrong) of a bootstrap, the [(path, time, value)] of a Send.
     Functions in Server.taps also get heard, asleep, data (Reported), written ((path, value)),
-    observation-ended (Observation), which wait() does not see.
+    observation-ended (Observation), acknowledged and reset ((method, path) of a request that got an empty
+    ACK, or RST), which wait() does not see.
     """
 
     kind: str
@@ -85,7 +87,7 @@ class Event(NamedTuple):
     detail: object
 
 
-QUIET = {"heard", "asleep", "data", "written", "observation-ended"}
+QUIET = {"heard", "asleep", "data", "written", "observation-ended", "acknowledged", "reset"}
 
 
 class Device(Peer):
@@ -298,7 +300,7 @@ class Server:
     listeners    instead of host and port: any number of them, coap and coaps
     bootstrap    {endpoint: BootstrapConfig}, "*" for any other endpoint
     credentials  who may connect by coaps, and as whom; None serves any endpoint over coap
-    identity     (X509, PKey) of pyOpenSSL: the server's own for coaps; None is pre-shared keys only
+    identity     (certificate, private key) of the server's own for coaps; None is pre-shared keys only
     versions     enabler versions that may register; others get 4.12
     lifetimes    the shortest and the longest that may register, seconds; others get 4.00
     admit        fn(endpoint, query) -> a code such as "4.03" that refuses a registration, or None
@@ -339,6 +341,8 @@ class Server:
         self.fetched: Callable[[str, File, int], None] = lambda endpoint, file, end: None
         self.credentials, self.identity = credentials, identity
         self.versions, self.admit, self.location = tuple(versions), admit, location
+        # fn(endpoint) -> the segments of its location, instead of `location`.
+        self.locate: Callable[[str], tuple[str, ...]] | None = None
         self.lifetimes = lifetimes
         self.transcript = transcript
         self.model = model or Model()
@@ -395,6 +399,7 @@ class Server:
         settings = Listener(listener.scheme, listener.host, port, listener.roles)
         self.listening.append(Listening(settings, tokens, interface))
         self._watch(tokens)
+        self._watch_requests(tokens.token_interface)
 
     def _watch(self, tokens) -> None:
         """Note who is heard of by a response, and answer an unknown notification with RST."""
@@ -413,6 +418,34 @@ class Server:
             return found
 
         tokens.process_response = process_response
+
+    def _watch_requests(self, messages) -> None:
+        """Tell of requests that a device acknowledges without an answer, or resets."""
+        add, remove = messages._add_exchange, messages._remove_exchange
+        sent: dict[tuple, Message] = {}
+
+        def add_exchange(message: Message, monitor) -> None:
+            add(message, monitor)
+            sent[message.remote, message.mid] = message
+            if len(sent) > 2 * len(messages._active_exchanges) + SENT_SLACK:
+                for key in sent.keys() - messages._active_exchanges.keys():  # given up
+                    del sent[key]
+
+        def remove_exchange(message: Message) -> None:
+            request = sent.pop((message.remote, message.mid), None)
+            device = self._remotes.get(message.remote)
+            remove(message)
+            if request is None or device is None or message.code is not aiocoap.EMPTY:
+                return
+            if not request.code.is_request():
+                return
+            path = "/" + "/".join(request.opt.uri_path)
+            kind = "acknowledged" if message.mtype is ACK else "reset"
+            if device.root and path.startswith(device.root):
+                path = path[len(device.root) :]
+            self.happened(kind, device.endpoint, device, (request.code.name, path))
+
+        messages._add_exchange, messages._remove_exchange = add_exchange, remove_exchange
 
     async def stop(self) -> None:
         if not self.running:
@@ -671,17 +704,18 @@ class Server:
         version = "1.0" if version == "1" else version
         try:
             endpoint, kind = self._identify(endpoint, request.remote)
-            device = Device(self, endpoint, request.remote, self.location(self._count))
+            where = self.locate(endpoint) if self.locate else self.location(self._count)
+            device = Device(self, endpoint, request.remote, where)
             device.credentials = kind
             if request.opt.content_format not in (None, formats.LINK):
                 raise Refused("4.15", "the objects come as links")
             device.parameters(query)
             device.objects(request.payload)
-            if ".".join(version.split(".")[:2]) not in self.versions:
-                raise Refused("4.12", "this LwM2M version is not served")
             code = self.admit(endpoint, query) if self.admit else None
             if code:
                 raise Refused(code)
+            if ".".join(version.split(".")[:2]) not in self.versions:
+                raise Refused("4.12", "this LwM2M version is not served")
         except Refused:
             self.say(endpoint, f"<- Register {words}")
             raise

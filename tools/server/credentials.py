@@ -10,7 +10,6 @@ import secrets
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from OpenSSL import crypto
 
 from .config import Config, ConfigError
 from .core import Refused
@@ -125,8 +124,8 @@ def load_authority(pem: bytes) -> x509.Certificate:
     return found
 
 
-def own_identity(config: Config, store: Store, host: str) -> tuple[crypto.X509, crypto.PKey]:
-    """The server's certificate and key: the configured ones, else those that are kept in the store."""
+def own_identity(config: Config, store: Store, host: str) -> tuple:
+    """(certificate, private key) of the server: the configured ones, else those that are kept in the store."""
     try:
         if config.certificate:
             with open(config.certificate, "rb") as file:
@@ -146,7 +145,7 @@ def own_identity(config: Config, store: Store, host: str) -> tuple[crypto.X509, 
         raise ConfigError(f"the server's certificate or key cannot be used: {e}") from None
     if certificate.public_key() != key.public_key():
         raise ConfigError("certificate and private_key do not belong together")
-    return crypto.X509.from_cryptography(certificate), crypto.PKey.from_cryptography_key(key)
+    return certificate, key
 
 
 def _make_identity(store: Store, host: str) -> None:

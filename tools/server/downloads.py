@@ -27,7 +27,7 @@ class Downloads:
         fetched: Callable[[str, str], None],
         identity: tuple | None = None,
     ):
-        """identity: (X509, PKey) of pyOpenSSL, for https."""
+        """identity: (certificate, private key), for https."""
         self._inventory, self._listener, self._fetched = inventory, listener, fetched
         self._identity = identity
         self._runner: web.AppRunner | None = None
@@ -55,8 +55,7 @@ class Downloads:
             await self._runner.cleanup()
 
     def _context(self) -> ssl.SSLContext:
-        certificate = self._identity[0].to_cryptography()
-        key = self._identity[1].to_cryptography_key()
+        certificate, key = self._identity
         pem = serialization.Encoding.PEM
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with tempfile.NamedTemporaryFile() as file:  # only its owner can read it

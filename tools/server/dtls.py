@@ -22,7 +22,7 @@ from aiocoap.util import hostportjoin
 from cryptography import x509
 from cryptography.hazmat.bindings.openssl.binding import Binding
 from cryptography.hazmat.primitives import hashes
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 COAPS_PORT = 5684
 HANDSHAKE, ALERT, APPLICATION = 22, 21, 23  # content types of records
@@ -113,7 +113,7 @@ class DtlsInterface(asyncio.DatagramProtocol, interfaces.MessageInterface):
     """Listens on one address; made by listen()."""
 
     def __init__(self, manager: interfaces.MessageManager, keys: Keys, identity: tuple | None):
-        """identity: (X509, PKey) of pyOpenSSL, or None for pre-shared keys only."""
+        """identity: (certificate, private key), or None for pre-shared keys only."""
         self._manager, self._keys, self._identity = manager, keys, identity
         self._loop = asyncio.get_running_loop()
         self._log = logging.getLogger("lwm2m.dtls")
@@ -152,7 +152,7 @@ class DtlsInterface(asyncio.DatagramProtocol, interfaces.MessageInterface):
         return self
 
     def set_authorities(self, certificates) -> None:
-        """Certificates (X509 of pyOpenSSL) of the authorities whose clients may connect, from now on."""
+        """Certificates of the authorities whose clients may connect, from now on."""
         context = SSL.Context(SSL.DTLS_SERVER_METHOD)
         context.set_cipher_list(":".join(SUITES).encode() + b":@SECLEVEL=0")
         context.set_min_proto_version(int.from_bytes(DTLS_1_2, "big"))
@@ -170,8 +170,7 @@ class DtlsInterface(asyncio.DatagramProtocol, interfaces.MessageInterface):
             context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
             trusted = context.get_cert_store()
             for each in certificates:
-                trusted.add_cert(each)
-            context.set_client_ca_list([each.get_subject() for each in certificates])
+                trusted.add_cert(crypto.X509.from_cryptography(each))
         binding = Binding()
         ffi = binding.ffi
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from OpenSSL import crypto
 
 from tools import objects
 
@@ -81,6 +80,7 @@ class DeskServer:
     firmware    Firmware: updates that run
     inventory   Inventory: files for downloads
     accounts    Accounts: bootstrap configurations
+    certificate the server's own, DER, for 0/x/4 of a device; b"" without coaps and https
     """
 
     config: Config
@@ -92,6 +92,7 @@ class DeskServer:
     firmware: Firmware
     inventory: Inventory
     accounts: Accounts
+    certificate: bytes = b""
 
     def __init__(
         self,
@@ -136,6 +137,8 @@ class DeskServer:
         host = config.advertise or host_for(config.listeners[0].host if config.listeners else "")
         secure = any(each.scheme in ("coaps", "https") for each in config.listeners)
         identity = own_identity(config, self.store, host) if secure else None
+        if identity:
+            self.certificate = identity[0].public_bytes(Encoding.DER)
         self.server = Server(
             listeners=[each for each in config.listeners if each.scheme in DEVICE_SCHEMES],
             credentials=credentials,
@@ -532,7 +535,7 @@ class DeskServer:
         return found
 
     def _trust(self) -> None:
-        certificates = [crypto.X509.from_cryptography(c) for c in self._authorities().values()]
+        certificates = list(self._authorities().values())
         for each in self.server.listening:
             if isinstance(each.interface, DtlsInterface):
                 each.interface.set_authorities(certificates)
