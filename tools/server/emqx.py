@@ -69,6 +69,7 @@ class Command:
     path     the path as the command names it, which the answer repeats
     target   the path of the request, without a trailing slash or a query
     observe  0 observes, 1 cancels, None does neither
+    reset    the device has answered the request with RST
     """
 
     kind: str
@@ -81,6 +82,7 @@ class Command:
     format: int | None = None
     accept: int | None = None
     observe: int | None = None
+    reset: bool = False
 
 
 def _member(data: dict, name: str) -> str:

@@ -16,14 +16,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from . import emqx, events
-from .results import NO_RESPONSE, OperationError, Options, Result
+from .results import OperationError, Options, Result
 
 if TYPE_CHECKING:
+    from . import core
     from .service import DeskServer
 
 RESPONSE, NOTIFY, REGISTER, UPDATE = "response", "notify", "register", "update"
 # Who asks: commands over MQTT, and those of EMQX's HTTP interface.
 MQTT, HTTP = "mqtt", "emqx"
+AFTER_REGISTER = 0.1  # seconds: a client serves nothing before it has the answer to its Register
 KEPT_ANSWERS = 10000  # of all endpoints together
 VERSIONS = ("1", "1.0", "1.1", "1.2")  # EMQX itself ends at 1.1
 BAD_REQUEST, NOT_FOUND, UNAVAILABLE = "4.00", "4.04", "5.03"
@@ -57,10 +59,13 @@ class Gateway:
             desk.events.subscribe(self._answered, {events.ASYNC_RESULT}),
             desk.events.subscribe(self._notified, {events.DATA}),
         ]
+        self._under_way: dict[str, list[emqx.Command]] = {}
+        desk.server.taps.append(self._tapped)
 
     async def close(self) -> None:
         for stop in self._stops:
             stop()
+        self.desk.server.taps.remove(self._tapped)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -79,6 +84,7 @@ class Gateway:
         return command
 
     async def _run(self, endpoint: str, command: emqx.Command, expiry: float | None) -> None:
+        self._under_way.setdefault(endpoint, []).append(command)
         options = Options(origin=self.origin, context=command.echo, expiry=expiry)
         try:
             await self.desk.operations.request(
@@ -94,8 +100,23 @@ class Gateway:
             )
         except OperationError as error:
             code = _CODES.get(error.code, UNAVAILABLE)
-            data = {"reqPath": command.path, "code": code, "codeMsg": emqx.CODE_NAMES[code]}
-            self._finish(endpoint, command, {**data, "reason": str(error)})
+            self._take(endpoint, command.echo)
+            self._refuse(endpoint, command, code, str(error))
+
+    def _take(self, endpoint: str, echo: dict) -> emqx.Command | None:
+        """The command of this JSON is under way no more."""
+        waiting = self._under_way.get(endpoint, [])
+        for command in waiting:
+            if command.echo == echo:
+                waiting.remove(command)
+                if not waiting:
+                    del self._under_way[endpoint]
+                return command
+        return None
+
+    def _refuse(self, endpoint: str, command: emqx.Command, code: str, reason: str) -> None:
+        data = {"reqPath": command.path, "code": code, "codeMsg": emqx.CODE_NAMES[code]}
+        self._finish(endpoint, command, {**data, "reason": reason})
 
     def lookup(self, endpoint: str, path: str, action: str) -> dict:
         """The newest answer to an action on a path, as EMQX's HTTP interface tells it."""
@@ -128,11 +149,17 @@ class Gateway:
         except emqx.BadCommand:
             return None  # an object definition of its values is gone
 
-    def acknowledged(self, endpoint: str, context) -> None:
-        """The device has the request, and its answer comes later (an empty ACK)."""
-        command = self._command_of(context)
-        if command:
-            self._tell(RESPONSE, endpoint, emqx.failure(command, "ack"))
+    def _tapped(self, event: core.Event) -> None:
+        """A request was acknowledged without its answer, or reset; the oldest command that it can be is meant."""
+        if event.kind not in ("acknowledged", "reset"):
+            return
+        for command in self._under_way.get(event.endpoint, ()):
+            if (command.method, command.target) == event.detail:
+                if event.kind == "reset":
+                    command.reset = True
+                else:
+                    self._tell(RESPONSE, event.endpoint, emqx.failure(command, "ack"))
+                return
 
     def _answered(self, event: events.Event) -> None:
         result = event.detail
@@ -143,15 +170,19 @@ class Gateway:
         command = self._command_of(result.context)
         if command is None:
             return
+        ours = self._take(event.endpoint, command.echo) if result.origin == self.origin else None
         answer = next(iter(result.answers.values()), None)
         if answer is not None:
             data = emqx.result(
                 command, answer.code, answer.format, answer.payload, self.desk.model
             )
             self._finish(event.endpoint, command, data, result.origin)
-        elif result.origin == self.origin:
-            silent = result.code == "timeout" and "RST" not in result.error
-            kind = "coap_timeout" if silent or result.error == NO_RESPONSE else "coap_reset"
+        elif result.origin != self.origin:
+            return
+        elif result.code in _CODES:
+            self._refuse(event.endpoint, command, _CODES[result.code], result.error)
+        else:
+            kind = "coap_reset" if ours and ours.reset else "coap_timeout"
             self._tell(RESPONSE, event.endpoint, emqx.failure(command, kind))
 
     def _notified(self, event: events.Event) -> None:
@@ -189,19 +220,27 @@ class Gateway:
             self._sleeps(event.endpoint)
         self._tell(kind, event.endpoint, message)
         if kind == REGISTER and self.auto_observe:
-            for path in objects:
-                self._observe(event.endpoint, path)
+            task = asyncio.get_running_loop().create_task(self._observe(event.endpoint, objects))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _sleeps(self, endpoint: str) -> None:
         device = self.desk.server.devices.get(endpoint)
         if device is not None:
             device.queue = True
 
-    def _observe(self, endpoint: str, path: str) -> None:
-        number = int(path.strip("/").split("/")[0])
-        if number in emqx.NOT_OBSERVED or not self.desk.model.name(f"/{number}"):
-            return
-        self.run(endpoint, {"msgType": "observe", "data": {"path": path}})
+    async def _observe(self, endpoint: str, paths: list[str]) -> None:
+        """Observe what has registered: its instances, and objects without one."""
+        await asyncio.sleep(AFTER_REGISTER)
+        with_instances = {path.split("/")[1] for path in paths if path.count("/") > 1}
+        for path in paths:
+            number = path.split("/")[1]
+            if path.count("/") == 1 and number in with_instances:
+                continue
+            if not number.isdecimal() or int(number) in emqx.NOT_OBSERVED:
+                continue
+            if self.desk.model.name(f"/{number}"):
+                self.run(endpoint, {"msgType": "observe", "data": {"path": path}})
 
 
 def admitted(query: dict[str, str]) -> str | None:

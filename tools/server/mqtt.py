@@ -288,6 +288,7 @@ class MqttGateway:
             return admitted(query) or (before(endpoint, query) if before else None)
 
         desk.server.admit = admit
+        desk.server.locate = lambda endpoint: ("rd", endpoint)  # as EMQX
         if settings.xml_dir:
             folder = Path(settings.xml_dir)
             if not folder.is_dir():

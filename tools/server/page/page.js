@@ -442,7 +442,8 @@ function drawResource(base, resource) {
   if (can("W")) buttons.append(button("W", `Write ${path}`, () => write(path, resource), "small"), " ");
   if (can("E")) buttons.append(button("E", `Execute ${path}`, () => execute(path, resource), "small"), " ");
   if (can("R")) buttons.append(observeButton(path));
-  const about = [resource.type, resource.range].filter(Boolean).join(" ");
+  const type = resource.type === "none" ? "" : resource.type.replace("_", " ");
+  const about = [type, resource.range].filter(Boolean).join(" ");
   const row = h(
     "tr",
     { "data-path": path },
@@ -496,7 +497,10 @@ function fillRow(row, path, resource) {
     const instance = each === path ? "" : `${parts(each)[3]}: `;
     return instance + textOf(value, resource);
   });
-  const unit = resource.units ? h("span", { class: "unit" }, resource.units) : null;
+  // Sensors of IPSO have their unit as a resource beside the value.
+  const own = resource.type === "float" ? values.get(path.replace(/\/\d+$/, "/5701"))?.value : "";
+  const units = resource.units || own;
+  const unit = units ? h("span", { class: "unit" }, units) : null;
   const time = Math.max(...found.map(([, { time }]) => time));
   cell.replaceChildren(h("span", {}, shown.join(", ")), ...[unit].filter(Boolean), h("time", {}, clock(time)));
   const points = state.charts.get(`${state.chosen} ${path}`) ?? [];
