@@ -85,6 +85,8 @@ class Config:
     authorities         PEM files of certificate authorities whose clients may connect
     bootstrap           a configuration as bootstrap accounts have it (accounts.py); None is the
                         default account: this server itself
+    keys                {identity: key in hexadecimal} that any endpoint may use over coaps
+    endpoints           {endpoint: settings} as DeskServer.put_endpoint() takes them
     xml                 files, or folders of files, with object definitions
     tags                "_trace_" logs the firmware state machine
     ack_timeout         seconds to the first retransmission (RFC 7252 4.8)
@@ -109,6 +111,8 @@ class Config:
     private_key: str | None = None
     authorities: tuple[str, ...] = ()
     bootstrap: dict | None = None
+    keys: dict[str, str] = field(default_factory=dict, repr=False)
+    endpoints: dict[str, dict] = field(default_factory=dict, repr=False)
     xml: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     ack_timeout: float = 2.0
@@ -134,7 +138,7 @@ class Config:
             raise ConfigError("min_lifetime is larger than max_lifetime")
         if bool(self.certificate) != bool(self.private_key):
             raise ConfigError("certificate and private_key belong together")
-        for name in ("extra",):
+        for name in ("extra", "keys", "endpoints"):
             if not isinstance(getattr(self, name), dict):
                 raise ConfigError(f"{name} is not a table")
         if self.bootstrap is not None and not isinstance(self.bootstrap, dict):

@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from .config import Config, ConfigError
 from .core import Refused
-from .dtls import PSK
+from .dtls import MAX_KEY, PSK
 from .store import ALTERNATE, NONE, PRIMARY, Credential, Store
 
 AUTHORITY, IDENTITY = "authority", "identity"  # kinds of documents in the store
 CERTIFICATE_NAME, KEY_NAME = "certificate.pem", "key.pem"
+ANY = "*"  # the endpoint of a key that any endpoint may use
 YEARS = 10
 KEY_BYTES = 16
 IDENTITY_BYTES = 9
@@ -46,6 +47,8 @@ class StoredCredentials:
             if found is None:
                 raise Refused("4.03", "the identity is gone")
             name, kind = found.endpoint, found.kind
+            if name == ANY:
+                name = self._shared(endpoint or remote.identity)
         elif remote.names:
             name, kind = self._named(endpoint, remote.names), PRIMARY
         else:
@@ -63,6 +66,18 @@ class StoredCredentials:
             return endpoint or next(iter(names))
         raise Refused("4.03", "the certificate has another name")
 
+    def _shared(self, endpoint: str) -> str:
+        """An endpoint that uses a key of any endpoint; not one that has credentials of its own."""
+        known = self._store.endpoint(endpoint)
+        if known is None and not self._config.open:
+            raise Refused("4.03", "the endpoint is not known")
+        if known and (known.thumbprints or self._own(endpoint)):
+            raise Refused("4.03", "the endpoint has other credentials")
+        return endpoint
+
+    def _own(self, endpoint: str) -> bool:
+        return any(each.kind == PRIMARY for each in self._store.credentials(endpoint))
+
     def _without(self, endpoint: str) -> tuple[str, str]:
         known = self._store.endpoint(endpoint)
         if known is None and not self._config.open:
@@ -71,6 +86,10 @@ class StoredCredentials:
         if secured and not known.allow_nosec:
             raise Refused("4.03", "the endpoint has credentials, and must use coaps")
         return endpoint, NONE
+
+    def share(self, identity: str, key: str) -> None:
+        """Let any endpoint use an identity with a key in hexadecimal; ConfigError for what is none."""
+        self._store.put_credential(Credential(identity, ANY, check_key(key), PRIMARY))
 
     def issue(self, endpoint: str) -> Credential:
         """A new identity with a new key for an endpoint; confirm() makes it the only alternate one."""
@@ -92,6 +111,17 @@ class StoredCredentials:
         """A bootstrap has failed: what was issued in it is void."""
         for identity in issued:
             self._store.remove_credential(identity)
+
+
+def check_key(text) -> bytes:
+    """A pre-shared key from hexadecimal; ConfigError, which does not show it."""
+    try:
+        key = bytes.fromhex(text)
+    except (TypeError, ValueError):
+        raise ConfigError("key is not hexadecimal") from None
+    if not 0 < len(key) <= MAX_KEY:
+        raise ConfigError(f"key is not of 1 to {MAX_KEY} bytes")
+    return key
 
 
 def check_thumbprint(text) -> str:

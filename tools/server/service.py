@@ -29,12 +29,13 @@ from .core import Device, File, Server
 from .credentials import (
     AUTHORITY,
     StoredCredentials,
+    check_key,
     check_thumbprint,
     load_authority,
     own_identity,
 )
 from .downloads import Downloads
-from .dtls import MAX_KEY, DtlsInterface
+from .dtls import DtlsInterface
 from .events import Event, EventHub, Reported
 from .firmware import Firmware
 from .inventory import PREFIX, Inventory
@@ -170,6 +171,10 @@ class DeskServer:
         for listener in config.listeners:
             if listener.scheme in FILE_SCHEMES:
                 await self._serve_files(listener, identity)
+        for identity, key in config.keys.items():
+            credentials.share(identity, key)
+        for name, settings in config.endpoints.items():
+            self.put_endpoint(name, settings)
         self._restore()
         ticking = asyncio.get_running_loop().create_task(self._tick())
         closing.callback(ticking.cancel)
@@ -633,13 +638,7 @@ def _credential(name: str, settings: dict) -> Credential | None:
         return None
     if not isinstance(identity, str) or not identity or not isinstance(key, str):
         raise ConfigError("identity and key belong together, both strings")
-    try:
-        secret = bytes.fromhex(key)
-    except ValueError:
-        raise ConfigError("key is not hexadecimal") from None
-    if not 0 < len(secret) <= MAX_KEY:
-        raise ConfigError(f"key is not of 1 to {MAX_KEY} bytes")
-    return Credential(identity, name, secret, PRIMARY)
+    return Credential(identity, name, check_key(key), PRIMARY)
 
 
 def _xml_files(paths: tuple[str, ...]) -> list[Path]:
