@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -186,7 +185,7 @@ class Streams:
     def __init__(self):
         self._tasks: set[asyncio.Task] = set()
 
-    async def serve(self, request: web.Request, events: AsyncIterator) -> web.StreamResponse:
+    async def serve(self, request: web.Request, events: AsyncGenerator) -> web.StreamResponse:
         """Send (name, number or None, JSON value) of each event until the client goes."""
         response = web.StreamResponse(
             headers={
@@ -198,29 +197,34 @@ class Streams:
         await response.prepare(request)
         task = asyncio.current_task()
         self._tasks.add(task)
-        upcoming = None
         try:
-            async with contextlib.aclosing(events):
-                await response.write(b": events\n\n")
-                while True:
-                    upcoming = upcoming or asyncio.ensure_future(anext(events))
-                    done, _ = await asyncio.wait({upcoming}, timeout=KEEP_ALIVE)
-                    if not done:
-                        await response.write(b": quiet\n\n")
-                        continue
-                    name, number, value = upcoming.result()
-                    upcoming = None
-                    head = f"id: {number}\n" if number is not None else ""
-                    text = f"{head}event: {name}\ndata: {dumps(value)}\n\n"
-                    await response.write(text.encode(errors="replace"))
+            await self._pass_on(response, events)
         except (ConnectionError, asyncio.CancelledError):
             pass  # the client has gone, or the server ends
         finally:
             self._tasks.discard(task)
+        return response
+
+    async def _pass_on(self, response: web.StreamResponse, events: AsyncGenerator) -> None:
+        upcoming = None
+        try:
+            await response.write(b": events\n\n")
+            while True:
+                upcoming = upcoming or asyncio.ensure_future(anext(events))
+                done, _ = await asyncio.wait({upcoming}, timeout=KEEP_ALIVE)
+                if not done:
+                    await response.write(b": quiet\n\n")
+                    continue
+                name, number, value = upcoming.result()
+                upcoming = None
+                head = f"id: {number}\n" if number is not None else ""
+                text = f"{head}event: {name}\ndata: {dumps(value)}\n\n"
+                await response.write(text.encode(errors="replace"))
+        finally:
             if upcoming is not None:
                 upcoming.cancel()
                 await asyncio.gather(upcoming, return_exceptions=True)
-        return response
+            await events.aclose()
 
     def close(self) -> None:
         for task in list(self._tasks):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -306,7 +306,7 @@ class DeskApi:
             {
                 "number": command.number,
                 "operation": command.operation,
-                "path": ",".join(command.options.get("_paths", ())),
+                "path": ",".join(command.paths),
                 "created": command.created,
                 "expires": command.expires,
             }
@@ -341,7 +341,7 @@ class DeskApi:
         endpoint = request.query.get("endpoint")
         return await self.streams.serve(request, self._events(kinds, endpoint))
 
-    async def _events(self, kinds: list[str], endpoint: str | None) -> AsyncIterator[tuple]:
+    async def _events(self, kinds: list[str], endpoint: str | None) -> AsyncGenerator[tuple]:
         stream = self.desk.events.stream(kinds, endpoint)
         async with contextlib.aclosing(stream):
             async for event in stream:

@@ -13,7 +13,7 @@ import contextlib
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -465,7 +465,7 @@ class LeshanApi:
     async def events(self, request: web.Request) -> web.StreamResponse:
         return await self.streams.serve(request, self._events(request.query.get("ep")))
 
-    async def _events(self, endpoint: str | None) -> AsyncIterator[tuple]:
+    async def _events(self, endpoint: str | None) -> AsyncGenerator[tuple]:
         # As with Leshan the log comes only for the endpoint that is looked at.
         kinds = [k for k in leshan.EVENT_KINDS if endpoint is not None or k != events.LOG]
         stream = self.desk.events.stream(kinds, endpoint)

@@ -418,7 +418,7 @@ class Operations:
         if len(result.partial) < len(result.paths):
             self._fail(result, "refused", PARTIAL)
         else:
-            self._fail(result, "refused", next(iter(result.partial.values())))
+            self._fail(result, result.code or "refused", next(iter(result.partial.values())))
 
     def _tell(self, result: Result, options: Options) -> None:
         if not options.asynchronous:
