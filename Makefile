@@ -15,7 +15,7 @@ BOARD ?= UNIX
 export PROFILE BOARD LWM2M_REGISTRY LWM2M_VECTORS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo server test unit size bench lint format tables package firmware deploy romfs quec clean
+.PHONY: help setup demo server test unit fuzz size bench lint format tables package firmware deploy romfs quec clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,24 +36,27 @@ demo: $(READY) ## a server and a client talk before your eyes (KEEP=1 leaves bot
 server: $(READY) ## a server on this terminal, for a device of yours (ARGS="--host ::"; ARGS=-h lists the options)
 	$(PY) -m tools.server $(ARGS)
 
-unit: $(READY) ## unit tests on MicroPython only (TESTS="tlv block" picks some)
+unit: $(READY) ## unit tests on MicroPython only (TESTS="tlv block" picks some, TESTS="-x -t" stops at a failure, tells times)
 	$(MICROPYTHON) tests/unit/run.py $(TESTS)
 
 test: unit ## unit tests on MicroPython, then everything that the host drives
 	$(PY) -m pytest tests $(ARGS)
 
+fuzz: $(READY) ## hostile datagrams, in process on MicroPython (N=1000000 SEED=1 KINDS="plain two bootstrap dtls shortage")
+	$(MICROPYTHON) tests/fuzz/fuzz.py -n $(or $(N),20000) -s $(or $(SEED),1) $(KINDS)
+
 size: $(READY) ## what each profile costs in flash and RAM, against the budgets (ARGS=--check, --update)
-	$(PY) -m tools.size $(ARGS)
+	$(PY) -m tools.check.size $(ARGS)
 
 bench: $(READY) ## speed, allocation, instruction counts (ARGS= picks some)
-	$(PY) -m tools.bench $(ARGS)
+	$(PY) -m tools.check.bench $(ARGS)
 
 lint: $(READY) ## style, spelling, and what old MicroPython lacks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
-	$(PY) -m tools.lint
-	$(PY) -m tools.stubs
+	$(PY) -m tools.check.lint
+	$(PY) -m tools.check.stubs
 
 format: $(READY) ## put the Python code into its standard form
 	$(BIN)/ruff format .
@@ -62,19 +65,19 @@ tables: $(READY) ## are the committed object tables what the compiler makes of O
 	$(PY) -m tools.objects --check
 
 package: $(READY) ## write package.json (for mip) anew from manifest.py
-	$(PY) -m tools.package $(ARGS)
+	$(PY) -m tools.build.package $(ARGS)
 
 firmware: $(READY) ## an image with PROFILE frozen in, for BOARD=UNIX|UNIX32|QEMU_MPS2_AN385|...
-	$(PY) -m tools.firmware --board $(BOARD) --profile $(PROFILE) $(ARGS)
+	$(PY) -m tools.build.firmware --board $(BOARD) --profile $(PROFILE) $(ARGS)
 
 deploy: $(READY) ## .mpy files of the right version onto the board at PORT
-	$(PY) -m tools.deploy mpy --profile $(PROFILE) $(if $(PORT),--port $(PORT)) $(ARGS)
+	$(PY) -m tools.build.deploy mpy --profile $(PROFILE) $(if $(PORT),--port $(PORT)) $(ARGS)
 
 romfs: $(READY) ## a ROMFS image that runs in place; with PORT it goes onto the board
-	$(PY) -m tools.deploy romfs --profile $(PROFILE) $(if $(PORT),--port $(PORT)) $(ARGS)
+	$(PY) -m tools.build.deploy romfs --profile $(PROFILE) $(if $(PORT),--port $(PORT)) $(ARGS)
 
 quec: $(READY) ## /usr for classic QuecPython: .mpy version 5, and how to copy it
-	$(PY) -m tools.deploy quec --profile $(PROFILE) $(ARGS)
+	$(PY) -m tools.build.deploy quec --profile $(PROFILE) $(ARGS)
 
 clean: ## what the build made; .venv stays
 	rm -rf build .pytest_cache .ruff_cache tests/interop/leshan/*/target

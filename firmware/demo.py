@@ -5,11 +5,10 @@
 The temperature goes up and down by half a degree a second. Ctrl-C de-registers and ends.
 """
 
-import sys
+from lwm2m.port import ready, sys, ticks_diff, ticks_ms
 
 from lwm2m import Client
-from lwm2m.model_ipso import TABLE
-from lwm2m.port import ready, ticks_diff, ticks_ms
+from lwm2m.model.tables.ipso import TABLE
 
 client = Client(sys.argv[2] if len(sys.argv) > 2 else "demo")
 path = "/3303/0"

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tools.mpy import micropython
+from tools.build.mpy import micropython
 
 
 def _need(*programs: str, reason: str | None = None) -> None:

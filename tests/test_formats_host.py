@@ -14,7 +14,7 @@ from pathlib import Path
 import cbor2
 import pytest
 
-from tools.mpy import micropython
+from tools.build.mpy import micropython
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.needs("micropython")
@@ -29,8 +29,8 @@ import json, sys
 sys.path[:0] = %r
 from binascii import hexlify, unhexlify
 from codec import decode, encode, give, tree, OPAQUE
-from lwm2m.formats import find
-from lwm2m.tree import native
+from lwm2m.formats import find_format
+from lwm2m.model.values import to_native
 
 def value(r, v):
     return unhexlify(v) if r %% 10 == OPAQUE else tuple(v) if r %% 10 == 7 else v
@@ -44,18 +44,18 @@ with open(sys.argv[1]) as f:
 out = []
 for job in jobs:
     if job[0] == "encode":
-        t.inst[1000] = {}
+        t.objects[1000] = {}
         for path, v in job[3]:
             p = path.split("/")
             r = int(p[3])
             if isinstance(v, dict):
                 v = {int(k): value(r, v[k]) for k in v}
             give(t, path, value(r, v) if not isinstance(v, dict) else v)
-        out.append(hexlify(encode(find(job[1]), t, job[2])).decode())
+        out.append(hexlify(encode(find_format(job[1]), t, job[2])).decode())
     else:
         try:
-            found = decode(find(job[1]), t, job[2], unhexlify(job[3]))
-            out.append([[i, r, ri, shown(native(r %% 10, v))] for i, r, ri, v in found])
+            found = decode(find_format(job[1]), t, job[2], unhexlify(job[3]))
+            out.append([[i, r, ri, shown(to_native(r %% 10, v))] for i, r, ri, v in found])
         except Exception as e:
             out.append(repr(e))
 json.dump(out, sys.stdout)

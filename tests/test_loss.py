@@ -12,7 +12,7 @@ import random
 
 import pytest
 
-from tests.interop.device import Device
+from device import Device
 from tools.server import Server
 
 LOSS, COPIES, DELAY, MOST = 0.3, 0.1, 0.04, 4

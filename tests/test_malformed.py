@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.mpy import micropython
+from tools.build.mpy import micropython
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEVICE = """
 import gc, sys
 from lwm2m.client import Client
-from lwm2m.model_ipso import TABLE
+from lwm2m.model.tables.ipso import TABLE
 from lwm2m.port import ready
 
 failures = 0
@@ -44,7 +44,7 @@ while True:
             if len(asked) == 1:
                 print("state", c.stat(), failures)
                 c.stop(True)
-                for i in list(c.tree.inst[3303]):
+                for i in list(c.tree.objects[3303]):
                     if i:
                         c.delete("/3303/%%d" %% i)
                 c.set("/3303/0/5750", "name")

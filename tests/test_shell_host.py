@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.mpy import micropython
+from tools.build.mpy import micropython
 from tools.server import BootstrapConfig, NoAnswer, Server
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -18,7 +18,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tools.mpy import micropython
+from tools.build.mpy import micropython
 from tools.server import Answer, BootstrapConfig, NoAnswer, Server
 from tools.server.console import Console, Printer
 

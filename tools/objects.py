@@ -79,9 +79,9 @@ NOT_NEGATIVE = {
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = {
-    "lib/lwm2m/model.py": (0, 1, 3),
-    "lib/lwm2m/model_standard.py": (2, 4, 5, 6, 7, 11, 16, 19),
-    "lib/lwm2m/model_ipso.py": (3300, 3303, 3304, 3311, 3340, 3347),
+    "lib/lwm2m/model/tables/core.py": (0, 1, 3),
+    "lib/lwm2m/model/tables/standard.py": (2, 4, 5, 6, 7, 11, 16, 19),
+    "lib/lwm2m/model/tables/ipso.py": (3300, 3303, 3304, 3311, 3340, 3347),
     "tools/model.json": (*range(8), 11, 16, 19, 21, *range(3300, 3351)),
 }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What MicroPython's QEMU port lacks for a network client: no `time`, no `socket`, no `os.urandom` is there.
 
-The host end, tools/bridge.py, owns the real sockets and speaks over UART1. Each frame, in both directions:
+The host end, tools/emulator/bridge.py, owns the real sockets and speaks over UART1. Each frame, in both directions:
 0xA5, kind, channel, length (2 bytes, big-endian), body, sum of all the bytes behind 0xA5 modulo 256.
 A frame that does not add up is dropped, as a network would.
 """

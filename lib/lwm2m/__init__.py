@@ -1,6 +1,6 @@
 # LwM2M client: `lwm2m()` is QuecPython's object, `Client` the whole client; each is loaded when asked for
 # SPDX-License-Identifier: MIT
-import sys
+from .port import sys
 
 
 class Face:
@@ -16,13 +16,27 @@ class Face:
     def __getattr__(self, name):
         if name[:1] == "_":
             raise AttributeError(name)
+        # a part of the package, such as aio or presets, or what one is best known for
+        part = {
+            "Client": "client",
+            "CoapError": "coap.numbers",
+            "LATER": "model.tree",
+            "lwm2m": "quectel",
+        }
+        part = part.get(name, name)
         try:
-            # a part of the package, such as aio or presets, or what such a part is best known for
-            x = {"Client": "client", "CoapError": "tree", "LATER": "tree", "lwm2m": "quectel"}
-            x = __import__(x.get(name, name), globals(), None, ("x",), 1)
-            return getattr(x, name, x)
-        except ImportError:
-            return getattr(self.lwm2m(), name)
+            module = __import__(part, globals(), None, ("x",), 1)
+        except ImportError as error:
+            if part == name:
+                from .quectel import Lwm2m
+
+                if hasattr(Lwm2m, name):
+                    return getattr(self.lwm2m(), name)
+            if ".%s'" % part not in str(error):
+                raise  # the part is there, and what it imports is not
+            kind = AttributeError if part == name else ImportError
+            raise kind("no %s: no file lwm2m/%s.py in this image" % (name, part.replace(".", "/")))
+        return getattr(module, name, module)
 
 
 face = sys.modules[__name__] = Face()

@@ -1,37 +1,40 @@
 # The client: what an application holds, and the accounts that its sessions come from
 # SPDX-License-Identifier: MIT
-from sys import print_exception
-
-from .coap import CoapError, Endpoint, Packet, Writer
-from .formats import find
-from .observe import changed
-from .port import identity, open_udp, ready, ticks_add, ticks_diff, ticks_ms
-from .session import ON, Session, address
-from .tree import Tree, canonical, join, native, split
+from .coap.endpoint import Endpoint
+from .coap.message import Message
+from .coap.numbers import CoapError
+from .formats import find_format
+from .reporting.observations import resource_changed
+from .port import identity, ready, sys, ticks_add, ticks_diff, ticks_ms
+from .session.connect import parse_uri
+from .session.session import ON, Session
+from .model.tree import Tree
+from .model.values import to_stored, format_path, to_native, parse_path
+from .model.tree import (
+    ON_READ,
+    ON_WRITE,
+    ON_EXECUTE,
+    ON_CREATE,
+    ON_DELETE,
+    VALIDATE,
+    ON_STREAM,
+    ON_CHANGE,
+)
 
 try:
     from _thread import allocate_lock, get_ident
 except ImportError:
     allocate_lock = get_ident = None
 
-# kinds of functions, as in tree.py
-_READ = const(1)
-_WRITE = const(2)
-_EXEC = const(3)
-_CREATE = const(4)
-_DELETE = const(5)
-_VALIDATE = const(6)
-_STREAM = const(7)
-_CHANGED = const(8)
 
 _BINDINGS = b"U UQ S SQ US UQS"
 
 
 def teller(kind):
     def tell(self, path, fn):
-        o, i, r, ri = split(path)
-        if kind == _CREATE:
-            self.tree.inst.setdefault(o, {})
+        o, i, r, ri = parse_path(path)
+        if kind == ON_CREATE:
+            self.tree.objects.setdefault(o, {})
         h = self.tree.hooks.setdefault(o, [])
         for x in h:
             if x[:3] == (kind, i, r):
@@ -78,7 +81,7 @@ class Client:
     )
 
     def __init__(self, endpoint=None, uri=None, **options):
-        self.coap = {}
+        self._coap_options = {}
         for k, v in options.items():
             x = Client if hasattr(Client, k) else Endpoint
             if callable(getattr(x, k, x)):
@@ -86,7 +89,7 @@ class Client:
             if x is Client:
                 setattr(self, k, v)
             else:
-                self.coap[k] = v
+                self._coap_options[k] = v
         if (
             self.version
             and self.version not in "1.0 1.1 1.2".split()
@@ -96,36 +99,36 @@ class Client:
         self.endpoint = endpoint
         x = (self.root or "").strip("/")
         self.root = tuple(x.encode().split(b"/")) if x else ()
-        self.rootpath = b"/".join((b"",) + self.root)
-        self.mutex = allocate_lock and allocate_lock()
-        self.owner = self.last = self.w = None
-        self.depth = self.sec = self.ms = 0
-        self.listening = self.triggered = self.suspended = False
-        self.p = Packet()
+        self.root_path = b"/".join((b"",) + self.root)
+        self._mutex = allocate_lock and allocate_lock()
+        self._owner = self._last_tick = self._writer = None
+        self._depth = self.now_s = self.now_ms = 0
+        self._listening = self._bootstrap_triggered = self.suspended = False
+        self._message = Message()
         self.sessions = []
-        self.every = []  # functions that each poll(now) calls; they return when they want to be called again
+        self.pollers = []  # functions that each poll(now) calls; they return when they want to be called again
         self.listeners = []
-        self.todo = []
-        self.answers = {}
-        self.tree = t = Tree(self.changed)
-        t.inst[0] = d = {0: {}}
-        t.inst[1] = {}
+        self._calls = []
+        self._answers = {}
+        self.tree = t = Tree(self._resource_changed)
+        t.objects[0] = d = {0: {}}
+        t.objects[1] = {}
         from .objects.device import setup
 
         setup(self)
         if uri:
-            address(uri)
-            key = canonical(5, self.key)
+            parse_uri(uri)
+            key = to_stored(5, self.key)
             d[0] = {
                 0: uri.encode(),
                 2: 0 if key or self.load_credentials else 3,
-                3: canonical(5, self.identity),
+                3: to_stored(5, self.identity),
                 5: key,
                 10: self.ssid,
             }
-            t.inst[1][0] = {
-                0: canonical(0x82, self.ssid),
-                1: canonical(0x82, self.lifetime),
+            t.objects[1][0] = {
+                0: to_stored(0x82, self.ssid),
+                1: to_stored(0x82, self.lifetime),
                 6: True,
                 7: self.binding.encode(),
             }
@@ -133,74 +136,74 @@ class Client:
     # the lock: other threads stay out while it is held; the thread that holds it may take it again
 
     def __enter__(self):
-        if self.mutex and self.owner != get_ident():
-            self.mutex.acquire()
-            self.owner = get_ident()
-        self.depth += 1
+        if self._mutex and self._owner != get_ident():
+            self._mutex.acquire()
+            self._owner = get_ident()
+        self._depth += 1
 
     def __exit__(self, a, b, c):
-        self.depth -= 1
-        if not self.depth:
-            self.owner = None
-            if self.mutex:
-                self.mutex.release()
+        self._depth -= 1
+        if not self._depth:
+            self._owner = None
+            if self._mutex:
+                self._mutex.release()
 
     # values
 
-    def place(self, path):
-        o, i, r, ri = split(path)
-        row = self.tree.row(o, r)
+    def resource_at(self, path):
+        o, i, r, ri = parse_path(path)
+        row = self.tree.definition(o, r)
         if not row or (ri >= 0 and not row & 0x800):
             raise ValueError("no resource: " + path)
-        if i not in self.tree.inst.get(o, ()):
+        if i not in self.tree.objects.get(o, ()):
             raise KeyError(path)
         return o, i, r, ri, row
 
     def set(self, path, value):
         """Give a resource (or a resource instance, or with a dict all of them) a value; None removes it.
         KeyError where the instance is missing, ValueError where the path or the type is wrong."""
-        o, i, r, ri, row = self.place(path)
+        o, i, r, ri, row = self.resource_at(path)
         if isinstance(value, list) and row & 0x800 and ri < 0:
             value = dict(enumerate(value))
         if value is not None:
             try:
-                value = canonical(row, value)
+                value = to_stored(row, value)
                 if (ri < 0 and bool(row & 0x800)) != isinstance(value, dict):
                     raise ValueError
             except (TypeError, ValueError):
                 raise ValueError("wrong type: " + path)
         with self:
-            f = self.tree.hook(_VALIDATE, o, i, r)
-            if f and f(join(o, i, r, ri), native(row, value)) is False:
+            f = self.tree.hook(VALIDATE, o, i, r)
+            if f and f(format_path(o, i, r, ri), to_native(row, value)) is False:
                 raise ValueError("refused: " + path)
-            self.tree.put(o, i, r, ri, value)
+            self.tree.store(o, i, r, ri, value)
 
     def get(self, path):
         """The value of a resource: str, int, float, bool, bytes, (object, instance), or a dict of these; None
         where it has none. KeyError, ValueError as for set(), CoapError as its function refuses."""
-        o, i, r, ri, row = self.place(path)
+        o, i, r, ri, row = self.resource_at(path)
         with self:
             v = self.tree.read(o, i, r)
         if ri >= 0 and v:
             v = v.get(ri)
-        return native(row, v)
+        return to_native(row, v)
 
     def exec(self, path, args=b""):
         """Execute a resource as a server would; ValueError where there is nothing to execute, CoapError as its
         function refuses."""
-        o, i, r, ri, row = self.place(path)
+        o, i, r, ri, row = self.resource_at(path)
         with self:
-            if not row & 0x400 or not (self.tree.ask(_EXEC, o, i, r, args) or o == 1):
+            if not row & 0x400 or not (self.tree.call_hook(ON_EXECUTE, o, i, r, args) or o == 1):
                 raise ValueError("nothing to execute: " + path)
             if o == 1:
-                self.control(i, r)
+                self.run_command(i, r)
 
     def create(self, path):
         """Create an instance ("/3303/0"), or, without its id, the next one; returns its path. ValueError where
         the object is not known, or has no room."""
-        o, i, r, ri = split(path)
+        o, i, r, ri = parse_path(path)
         flags = self.tree.find(o)
-        d = self.tree.inst.get(o, ())
+        d = self.tree.objects.get(o, ())
         if flags < 0 or r >= 0 or i > 65534 or i in d or ((d or i > 0) and not flags & 1):
             raise ValueError("not to be created: " + path)
         if i < 0:
@@ -209,18 +212,18 @@ class Client:
                 i += 1
         with self:
             self.tree.create(o, i)
-        return join(o, i)
+        return format_path(o, i)
 
     def delete(self, path):
         """Delete an instance, or a resource instance; KeyError where there is no such instance."""
-        o, i, r, ri = split(path)
-        if i not in self.tree.inst.get(o, ()):
+        o, i, r, ri = parse_path(path)
+        if i not in self.tree.objects.get(o, ()):
             raise KeyError(path)
         with self:
             if r < 0:
                 self.tree.delete(o, i)
             else:
-                self.tree.put(o, i, r, ri, None)
+                self.tree.store(o, i, r, ri, None)
 
     def objects(self, table):
         """Add object tables that tools/objects.py compiled. Servers see an object once it has an instance,
@@ -232,36 +235,36 @@ class Client:
     # any other exception is 5.00
 
     # fn(path, value that is stored or None) returns the value to show, None where there is none
-    on_read = teller(_READ)
+    on_read = teller(ON_READ)
     # fn(path, value) hears of a server's write before it is done
-    on_write = teller(_WRITE)
+    on_write = teller(ON_WRITE)
     # fn(path, arguments as bytes) executes a resource
-    on_exec = teller(_EXEC)
+    on_exec = teller(ON_EXECUTE)
     # fn(path, None) hears of an instance that a server has made, or is to delete
-    on_create = teller(_CREATE)
-    on_delete = teller(_DELETE)
+    on_create = teller(ON_CREATE)
+    on_delete = teller(ON_DELETE)
     # fn(offset, data, more) takes an opaque resource as it arrives, block by block; `data` is good for the call,
     # `more` 0 at the end. It returns a CoAP code, or None: there is no False and no LATER
-    on_stream = teller(_STREAM)
+    on_stream = teller(ON_STREAM)
     # fn(path, value) returns False for a value that neither set() nor a server may give
-    validate = teller(_VALIDATE)
+    validate = teller(VALIDATE)
 
     def answer(self, path, value=None):
         """The value of a read, or the outcome of anything else, whose function returned LATER; a CoapError
         refuses. Every request that waits for `path` is done again then: its other functions hear of it once more.
         A request waits for 247 s, four of them for each server."""
         with self:
-            self.answers[tuple(split(path)[:3])] = value
+            self._answers[tuple(parse_path(path)[:3])] = value
 
     def cache(self, path, n, oldest=False):
         """Keep up to `n` values that a resource gets, with their times, for what is told in SenML: see series.py."""
-        from .series import cache
+        from .reporting.timeseries import cache
 
         cache(self, path, n, oldest)
 
     def send(self, paths, done=None):
         """Send the values at `paths` to the servers, done(code) hears of each: see send.py."""
-        from .send import send
+        from .reporting.send import send
 
         with self:
             return send(self, paths, done)
@@ -275,9 +278,9 @@ class Client:
         """[(path, ssid, pmin, pmax), ...] of what servers observe."""
         out = []
         for s in self.sessions:
-            for g in (s,) + s.groups:
-                for e in g.observed:
-                    out.append((join(*e[1:5]), s.ssid, e[12], e[13]))
+            for g in (s,) + s.composites:
+                for e in g.observations:
+                    out.append((format_path(*e[1:5]), s.ssid, e[12], e[13]))
         return out
 
     def event(self, fn):
@@ -304,7 +307,7 @@ class Client:
             try:
                 f(n, ssid)
             except Exception as e:
-                print_exception(e)
+                sys.print_exception(e)
 
     # life
 
@@ -315,7 +318,7 @@ class Client:
             self.endpoint = endpoint
         if not self.endpoint:
             self.endpoint = identity() or "micropython"
-        self.tree.level = self.level()
+        self.tree.minor = self.newest_minor()
         with self:
             self.suspended = False
             f = self.register
@@ -323,9 +326,9 @@ class Client:
                 if self.bootstrap_account() < 0:
                     raise ValueError("no account")
                 f = self.bootstrap
-            if self.todo:
+            if self._calls:
                 # behind a stop(), perhaps
-                self.later(f, None)
+                self.call_soon(f, None)
             else:
                 f(None)
 
@@ -333,95 +336,95 @@ class Client:
         """[(priority, server instance, security instance), ...] of the accounts that are whole, in their order."""
         t = self.tree
         out = []
-        for i in t.inst[1]:
+        for i in t.objects[1]:
             ssid = t.get(1, i, 0)
             p = t.get(1, i, 13)
-            for k, d in t.inst[0].items():
+            for k, d in t.objects[0].items():
                 if ssid and d.get(10) == ssid and d.get(0) and not d.get(1):
                     out.append((-1 if p is None else p, i, k))
         return sorted(out)
 
     def bootstrap_account(self):
-        for i, d in self.tree.inst[0].items():
+        for i, d in self.tree.objects[0].items():
             if d.get(1) and d.get(0):
                 return i
         return -1
 
     def register(self, old):
         # a bootstrap server that keeps its account may write again by itself
-        if old and not (old.ep and old.sec == self.bootstrap_account()):
+        if old and not (old.coap and old.security_iid == self.bootstrap_account()):
             old = None
         for s in self.sessions:
             if s is not old:
                 s.close()
-        self.triggered = False
-        self.listening = bool(old)
+        self._bootstrap_triggered = False
+        self._listening = bool(old)
         self.sessions = []
         for p, i, k in self.servers():
             self.sessions.append(Session(self, k, i))
         if old:
             self.sessions.append(old)
-        self.turn()
+        self.start_next()
 
-    def turn(self):
+    def start_next(self):
         # sessions begin one after the other where their servers have priorities (1/x/13), else at once
         for s in self.sessions:
             if not s.state:
-                s.start(s.account(14, 0))
-            if s.account(13) is not None and (s.state > 4 or s.state == 4 and s.account(15)):
+                s.start(s.server(14, 0))
+            if s.server(13) is not None and (s.state > 4 or s.state == 4 and s.server(15)):
                 break
 
     def bootstrap(self, old):
-        from .bootstrap import Bootstrap
+        from .session.bootstrap import Bootstrap
 
-        self.triggered = bool(old)
-        self.listening = False
+        self._bootstrap_triggered = bool(old)
+        self._listening = False
         for s in self.sessions:
             s.close()
         s = Bootstrap(self, self.bootstrap_account())
         self.sessions = [s]
-        s.start(0 if old else self.tree.get(0, s.sec, 11) or 0)
+        s.start(0 if old else self.tree.get(0, s.security_iid, 11) or 0)
 
-    def later(self, f, x):
+    def call_soon(self, f, x):
         # what would pull a session from under the datagram that is being answered waits for poll()
-        self.todo.append((f, x))
+        self._calls.append((f, x))
 
-    def control(self, i, r):
+    def run_command(self, i, r):
         """Disable, Registration Update Trigger, Bootstrap-Request Trigger of server instance `i`."""
         for s in self.sessions:
-            if s.srv == i:
+            if s.server_iid == i:
                 if r == 4:
-                    self.later(s.leave, True)
+                    self.call_soon(s.deregister, True)
                 elif r == 8:
-                    s.lost()
+                    s.want_update()
                 elif self.bootstrap_account() < 0:
                     raise CoapError(0x85)
                 else:
-                    self.later(self.bootstrap, s)
+                    self.call_soon(self.bootstrap, s)
 
     def stop(self, force=False):
         """De-register from every server and stop; `force` just stops. Done when active() is False. False where
         nothing is to be stopped, else None."""
         with self:
-            if not (self.active() or self.todo):
+            if not (self.active() or self._calls):
                 return False
-            if self.depth > 1 or self.todo:
+            if self._depth > 1 or self._calls:
                 # one of the application's functions asks for it: first what that belongs to is brought to its end
-                self.later(self.end, force)
+                self.call_soon(self._end_sessions, force)
             else:
-                self.end(force)
+                self._end_sessions(force)
 
-    def end(self, force):
-        self.triggered = False
+    def _end_sessions(self, force):
+        self._bootstrap_triggered = False
         for s in self.sessions:
             if not s.state:
                 continue
             if force or s.bootstrap:
                 s.close()
-                if force or not self.listening:
+                if force or not self._listening:
                     s.emit(9)
             else:
-                s.leave(False)
+                s.deregister(False)
 
     def pause(self):
         """Stand still: no timer runs, no datagram is taken, until resume(). False where it does already."""
@@ -430,8 +433,8 @@ class Client:
                 return False
             self.suspended = True
             for s in self.sessions:
-                if s.tls and s.location:
-                    s.sock.save()
+                if s.dtls and s.location:
+                    s.channel.save()
         self.emit(11, 0)
 
     def resume(self):
@@ -443,7 +446,7 @@ class Client:
         n = False
         for s in self.sessions:
             if s.state == ON and not s.bootstrap and ssid in (0, s.ssid):
-                s.lost()
+                s.want_update()
                 n = True
         return n
 
@@ -464,19 +467,19 @@ class Client:
                 return True
         return False
 
-    def changed(self, o, i, r):
-        f = self.tree.hook(_CHANGED, o, i, r)
+    def _resource_changed(self, o, i, r):
+        f = self.tree.hook(ON_CHANGE, o, i, r)
         if f:
             f(o, i, r)
         for s in self.sessions:
             if r < 0:
                 if o:
-                    s.what |= 4
-            elif o == 1 and i == s.srv:
-                s.what |= 1 if r == 1 else 2 if r == 7 else 0
-            changed(s, o, i, r)
+                    s.update_parts |= 4
+            elif o == 1 and i == s.server_iid:
+                s.update_parts |= 1 if r == 1 else 2 if r == 7 else 0
+            resource_changed(s, o, i, r)
 
-    def checked(self, o, r, v):
+    def accept_value(self, o, r, v):
         """A value that a server writes, as it is to be stored."""
         if o == 1:
             if r == 1:
@@ -485,10 +488,10 @@ class Client:
                 raise ValueError
         return v
 
-    def guard(self):
+    def enable_access_control(self):
         """Take up access control, where this image and the tables have it."""
         t = self.tree
-        if 2 not in t.inst and t.find(2) >= 0:
+        if 2 not in t.objects and t.find(2) >= 0:
             try:
                 from .objects.access import setup
 
@@ -496,72 +499,47 @@ class Client:
             except ImportError:
                 pass
 
-    def links(self, w):
+    def put_registration(self, w):
         """Put what a registration shows (Core 1.1.1 6.2.1)."""
-        from .requests import link, version
+        from .formats.link import put_link, version_attribute
 
         t = self.tree
-        root = self.rootpath
+        root = self.root_path
         ct = b""
-        for n in (60, 110, 112, 1542, 1543, 1544) if t.level else ():
-            if find(n):
+        for n in (60, 110, 112, 1542, 1543, 1544) if t.minor else ():
+            if find_format(n):
                 ct += b" %d" % (n if n < 999 else n + 10000)
         # all images have TLV
         if root or ct[6:]:
             w.put(b"<" + (root or b"/") + b'>;rt="oma.lwm2m"')
             if ct[6:]:
                 w.put(b';ct="%s"' % ct[1:])
-        for o in sorted(t.inst):
+        for o in sorted(t.objects):
             if o:
-                v = version(t, o)
-                if v or not t.inst[o]:
-                    link(w, root, join(o), v)
+                v = version_attribute(t, o)
+                if v or not t.objects[o]:
+                    put_link(w, root, format_path(o), v)
                 for i in t.instances(o):
-                    link(w, root, join(o, i))
+                    put_link(w, root, format_path(o, i))
 
-    def level(self):
+    def newest_minor(self):
         """The minor version to register as: the newest that the image has a format for."""
         if self.version:
             return int(self.version[2:])
-        return 2 if find(11544) else 1 if find(112) or find(110) else 0
-
-    def channel(self, s):
-        """What a session sends through: a datagram socket, or DTLS over one, and then `s.tls` is set."""
-        d = self.tree.inst[0][s.sec]
-        mode = d.get(2, 3)
-        secure, host, number = address(str(d[0], "utf8"), mode != 3)
-        if secure and mode == 3:
-            raise ValueError("coaps without a key")
-        if self.transport:
-            c = self.transport(host, number)
-        else:
-            c = open_udp(host, number, self.set_socketoptions, self.local_port)
-        if self.meter:
-            self.meter(c)
-        if mode != 3:
-            try:
-                from .secure import Channel
-
-                c = Channel(s, d, c, host)
-            except Exception:
-                c.close()
-                raise
-        elif not self.w:
-            self.w = Writer(self.size)
-        return c
+        return 2 if find_format(11544) else 1 if find_format(112) or find_format(110) else 0
 
     def poll(self, now=None):
         """Take in what has arrived, send what is due; the ms until poll() wants to be called again at the
         latest, -1 where nothing is to come, or after pause(). `now` is a time of ticks_ms()."""
         if now is None:
             now = ticks_ms()
-        if self.last is None:
-            self.last = now
-        t = ticks_diff(now, self.last) // 1000
+        if self._last_tick is None:
+            self._last_tick = now
+        t = ticks_diff(now, self._last_tick) // 1000
         if t > 0:
-            self.sec += t
-            self.last = ticks_add(self.last, t * 1000)
-        self.ms = ticks_diff(now, self.last)
+            self.now_s += t
+            self._last_tick = ticks_add(self._last_tick, t * 1000)
+        self.now_ms = ticks_diff(now, self._last_tick)
         self.now = now
         if self.suspended:
             return -1
@@ -569,39 +547,39 @@ class Client:
         with self:
             if self.transport or ready():
                 for s in self.sessions:
-                    while s.ep:
-                        d = s.sock.recv()
+                    while s.coap:
+                        d = s.channel.recv()
                         if d is None:
                             break
                         if s.asleep:
                             continue  # the radio is off
-                        s.heard = now
-                        s.ep.feed(d, now, self.root)
-            while self.todo:
-                f, x = self.todo.pop(0)
+                        s.last_heard = now
+                        s.coap.receive(d, now, self.root)
+            while self._calls:
+                f, x = self._calls.pop(0)
                 f(x)
-            for f in self.every:
+            for f in self.pollers:
                 t = f(now)
                 if t >= 0 and (wait < 0 or t < wait):
                     wait = t
-            if self.answers:
+            if self._answers:
                 # to those that wait for them by now
                 for s in self.sessions:
-                    for x in s.later:
-                        if x[0] in self.answers:
-                            x[1][x[0]] = self.answers[x[0]]
-                self.answers.clear()
+                    for x in s.deferred:
+                        if x[0] in self._answers:
+                            x[1][x[0]] = self._answers[x[0]]
+                self._answers.clear()
             for s in self.sessions:
                 t = s.poll(now)
                 if t >= 0 and (wait < 0 or t < wait):
                     wait = t
-            if self.todo:
+            if self._calls:
                 wait = 0
         return wait
 
     def run(self):
         """Poll until stop() is done."""
-        while self.active() or self.todo:
+        while self.active() or self._calls:
             t = self.poll()
             # another thread's set() is noticed within a quarter of a second
             ready(250 if t < 0 or t > 250 else t)

@@ -1,9 +1,8 @@
 # QuecPython's `lwm2m` object: a translation of its calls and of the client's events, and nothing else
 # SPDX-License-Identifier: MIT
-import sys
-
-from .client import Client, address
-from .port import binascii
+from .client import Client
+from .session.connect import parse_uri
+from .port import binascii, module, sys
 
 # states, as in session.py
 _ON = const(2)
@@ -44,9 +43,9 @@ class Lwm2m:
         self.client = c = Client()
         c.listeners.append(self.heard)
         c.written = self.written
-        del c.tree.inst[0][0]
+        del c.tree.objects[0][0]
         try:
-            from .model_standard import TABLE
+            from .model.tables.standard import TABLE
 
             c.objects(TABLE)
             c.on_create("/11", self.created)
@@ -106,7 +105,7 @@ class Lwm2m:
     def security(self, sid, *v):
         integer(sid, 0, 3)
         c = self.client
-        insts = c.tree.inst[0]
+        insts = c.tree.objects[0]
         d = None
         if v:
             if len(v) != 4 and len(v) != 6:
@@ -115,7 +114,7 @@ class Lwm2m:
             integer(ssid, 1, 65534)
             integer(bootstrap, sid == 0, sid == 0)
             integer(mode, 0, 4)
-            secure = address(uri)[0]
+            secure = parse_uri(uri)[0]
             d = {0: uri.encode(), 1: sid == 0, 2: mode, 10: ssid}
             integer(len(d[0]), 1, 256)
             if secure and mode == 3:
@@ -133,7 +132,7 @@ class Lwm2m:
                 if not type(identity) is type(key) is str or len(key) != 2 * len(d[5]):
                     return -1
                 try:
-                    from .dtls.record import Secure
+                    from .dtls.record import Connection
                 except ImportError:
                     return -2
             elif mode != 3:
@@ -141,13 +140,13 @@ class Lwm2m:
             elif v[4:] not in ((), ("", "")):
                 return -1
         old = c.sessions
-        c.sessions = [s for s in old if s.sec != sid]
+        c.sessions = [s for s in old if s.security_iid != sid]
         for s in old:
-            if s.sec != sid:
+            if s.security_iid != sid:
                 continue
-            if c.depth > 1:
+            if c._depth > 1:
                 # asked for by the callback: first what that belongs to is brought to its end
-                c.later(type(s).close, s)
+                c.call_soon(type(s).close, s)
             else:
                 s.close()
         ssid, i = self.account(sid)
@@ -155,14 +154,14 @@ class Lwm2m:
         if d:
             insts[sid] = d
             self.fresh |= sid
-        elif i in c.tree.inst[1]:
-            c.tree.inst[1][i][0] = 0
+        elif i in c.tree.objects[1]:
+            c.tree.objects[1][i][0] = 0
         return 0
 
     def account(self, sid):
         """The SSID of account `sid` and its instance of object 1: that which carries the SSID, else the first
         from `sid` on that carries no other account's."""
-        t = self.client.tree.inst
+        t = self.client.tree.objects
         ssid = t[0].get(sid, {}).get(10)
         every = [d.get(10) for d in t[0].values()]
         servers = t[1]
@@ -177,7 +176,7 @@ class Lwm2m:
         integer(sid, 1, 3)
         t = self.client.tree
         ssid, i = self.account(sid)
-        there = i in t.inst[1]
+        there = i in t.objects[1]
         if not v:
             if there:
                 t.delete(1, i)
@@ -203,11 +202,12 @@ class Lwm2m:
             7: binding.encode(),
         }
         for r in d:
-            t.put(1, i, r, -1, d[r])
+            t.store(1, i, r, -1, d[r])
         return 0
 
     def register(self):
-        """Begin to register (or bootstrap) in the background; -1 where no server is configured."""
+        """Begin to register (or bootstrap) in the background; -1 where no server is configured. Where there are no
+        threads, poll() or run() has to be called."""
         c = self.client
         with c:
             start = True
@@ -218,18 +218,18 @@ class Lwm2m:
                     self.again = True
                     start = False
                 # to listen to a bootstrap server is nothing that is under way
-                elif (x == _ON or x > _WAITING) and not (s.bootstrap and c.listening):
+                elif (x == _ON or x > _WAITING) and not (s.bootstrap and c._listening):
                     start = self.fresh
             try:
                 if start:
                     self.begin(c)
                 if not self.running:
-                    import _thread
+                    from .port import start_thread
 
-                    if sys.platform != "linux":
-                        _thread.stack_size(8192)
-                    _thread.start_new_thread(self.run, ())
+                    start_thread(self.work)
                     self.running = True
+            except ImportError:
+                pass  # no threads: poll() or run() does it
             except (ValueError, OSError):
                 return -1
         return 0
@@ -243,11 +243,11 @@ class Lwm2m:
                 raise ValueError
         t = c.tree
         n = 0
-        for sid, d in t.inst[0].items():
+        for sid, d in t.objects[0].items():
             if d.get(10) and not d.get(1):
                 n += 1
                 ssid, i = self.account(sid)
-                t.inst[1].setdefault(
+                t.objects[1].setdefault(
                     i, {1: 86400, 2: 86400, 3: 86400, 5: 86400, 6: True, 7: b"U"}
                 )[0] = ssid
         try:
@@ -258,11 +258,21 @@ class Lwm2m:
         except ImportError:
             pass  # no packet data protocol on this platform
         if n > 1:
-            c.guard()
+            c.enable_access_control()
         c.start()
         self.fresh = 0
 
+    def poll(self):
+        """Where there are no threads: do what is due; the ms until more is, or -1. Call it again and again."""
+        return self.client.poll()
+
     def run(self):
+        """Where there are no threads: go on until there is nothing more to do, as after unregister()."""
+        if not self.running:
+            self.work()
+
+    def work(self):
+        # the thread of register(), or run()
         try:
             while True:
                 c = self.client
@@ -270,11 +280,9 @@ class Lwm2m:
                     c.run()
                 except Exception as e:
                     sys.print_exception(e)
-                    from utime import sleep
-
-                    sleep(1)
+                    module("time").sleep(1)
                 with c:
-                    if c is self.client and not (c.active() or c.todo):
+                    if c is self.client and not (c.active() or c._calls):
                         # while register() has to wait: it sees either this, or a thread that goes on
                         self.running = False
                         return
@@ -341,13 +349,13 @@ class Lwm2m:
             self.report(n, code, "deregister", ssid, code)
             if self.again and self.stat() != _LEAVING:
                 self.again = False
-                self.client.later(self.begin, self.client)
+                self.client.call_soon(self.begin, self.client)
         elif n > 19:
             self.report(n, 0, "registering" if n == 21 else "bootstraping")
 
     def created(self, path, v):
         i = int(path[4:])
-        for x in sorted(self.client.tree.inst[11][i].items()):
+        for x in sorted(self.client.tree.objects[11][i].items()):
             self.written(11, i, *x)
 
     def written(self, o, i, r, v):

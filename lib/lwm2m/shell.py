@@ -1,20 +1,16 @@
 # The shell: Zephyr's lwm2m commands at the REPL, on standard input, or in an application
 # SPDX-License-Identifier: MIT
-import sys
-
-try:
-    import uselect as select
-except ImportError:
-    import select
-
 from .client import Client
-from .port import binascii, ready, struct
-from .tree import CoapError, join, split
+from .formats.text import decimal
+from .port import binascii, module, ready, struct, sys
+from .coap.numbers import CoapError
+from .model.values import text
+from .model.values import format_path, parse_path
+from .model.values import FLOAT, OPAQUE, OBJLNK
+
+select = module("select")
 
 # types, as in tree.py
-_FLOAT = const(3)
-_OPAQUE = const(5)
-_OBJLNK = const(7)
 _TEXT = const(0x2A2)  # 1 << type of strings, opaque values and links
 _SECRETS = ((0, 5), (0, 8), (11, 6))  # resources that are only ever written
 
@@ -50,7 +46,7 @@ def words(line):
     """The words of a line; quotes hold one together."""
     out = []
     s = q = None
-    for c in str(line, "utf8") + " ":
+    for c in text(line.encode() if isinstance(line, str) else line, "utf8") + " ":
         if c == q:
             q = None
         elif q:
@@ -62,7 +58,7 @@ def words(line):
             else:
                 s += c
         elif s is not None:
-            out.append(str(s, "utf8"))
+            out.append(text(s, "utf8"))
             s = None
     if q or len(line) > _LINE:
         raise ValueError
@@ -86,14 +82,14 @@ def number(s, option=None):
     return v
 
 
-def text(t, v, option=None):
-    if t == _OBJLNK:
+def shown(t, v, option=None):
+    if t == OBJLNK:
         return "%d:%d" % (v >> 16, v & 65535)
-    if t == _OPAQUE and not option:
+    if t == OPAQUE and not option:
         return "OPAQUE(%d)" % len(v)
     if isinstance(v, bool):
         v = int(v)
-    v = str(v) if isinstance(v, (int, float)) else str(v, "utf8")
+    v = decimal(v) if isinstance(v, (int, float)) else text(v, "utf8")
     # what a server wrote must not look like a line of the shell
     for n in range(-1, 32):
         v = v.replace(chr(n & 127), "\\x%02x" % (n & 127))
@@ -102,14 +98,24 @@ def text(t, v, option=None):
 
 def raw(t, v):
     """A value as bytes: numbers in the network's order, integers no longer than needed."""
-    if t == _FLOAT:
+    if t == FLOAT:
         return struct.pack(">d", v)
     if not isinstance(v, (int, bool)):
         return v
-    n = 4 if t == _OBJLNK else 1
-    while t != _OBJLNK and n < 8 and not -1 <= v >> 8 * n - 1 <= 0:
+    n = 4 if t == OBJLNK else 1
+    while t != OBJLNK and n < 8 and not -1 <= v >> 8 * n - 1 <= 0:
         n *= 2
     return (v & (1 << 8 * n) - 1).to_bytes(n, "big")
+
+
+def crc32(data):
+    """The checksum of IEEE 802.3, which not every MicroPython has."""
+    v = 0xFFFFFFFF
+    for byte in data:
+        v ^= byte
+        for _ in range(8):
+            v = v >> 1 ^ (0xEDB88320 if v & 1 else 0)
+    return v ^ 0xFFFFFFFF
 
 
 class Shell:
@@ -133,9 +139,9 @@ class Shell:
 
     def find(self, path):
         """Ids and row of a resource; of a multiple one, instance 0 unless the path says which."""
-        o, i, r, ri = split(path)
-        row = self.tree.row(o, r)
-        if not row or i not in self.tree.inst.get(o, ()):
+        o, i, r, ri = parse_path(path)
+        row = self.tree.definition(o, r)
+        if not row or i not in self.tree.objects.get(o, ()):
             raise KeyError if r >= 0 and i < 65535 else ValueError
         if ri > 65534 or bool(row & 0x800) != (ri >= 0):
             if ri >= 0:
@@ -151,18 +157,18 @@ class Shell:
         with self.client:
             v = self.tree.read(o, i, r)
         t = row & 15
-        if option is None and v and row & 0x800 and split(path)[3] < 0:
+        if option is None and v and row & 0x800 and parse_path(path)[3] < 0:
             return self.line(path, o, i, r, t, v)
         if ri >= 0 and v is not None:
             v = v.get(ri)
         if v is None:
             return _ENOENT
         if option in (None, "-s"):
-            v = text(t, v, option)
+            v = shown(t, v, option)
         elif option == "-x":
             v = str(binascii.hexlify(raw(t, v)), "utf8")
         elif option == "-crc32":
-            v = binascii.crc32(raw(t, v))
+            v = crc32(raw(t, v))
         elif 1 << t & _TEXT:
             return _EINVAL
         else:
@@ -180,17 +186,17 @@ class Shell:
         elif option != "-s":
             v = number(v, option)
         elif not 1 << t & _TEXT:
-            v = number(v, "-f" if t == _FLOAT else None)
+            v = number(v, "-f" if t == FLOAT else None)
         if row & 0x400:
             return _EINVAL
-        self.client.set(join(o, i, r, ri), v)
+        self.client.set(format_path(o, i, r, ri), v)
 
     def make(self, gone, path):
         # create, or delete if `gone`
-        o, i, r, ri = split(path)
+        o, i, r, ri = parse_path(path)
         t = self.tree
         c = self.client
-        d = t.inst.get(o, ())
+        d = t.objects.get(o, ())
         if r >= 0:
             k = self.find(path)[4] & 15
             d = t.get(o, i, r) or ()
@@ -203,33 +209,33 @@ class Shell:
         elif gone or t.find(o) < 0:
             return _ENOENT
         elif r >= 0:
-            c.set(path, "0:0" if k == _OBJLNK else "" if 1 << k & _TEXT else 0)
+            c.set(path, "0:0" if k == OBJLNK else "" if 1 << k & _TEXT else 0)
         else:
             c.create(path)
             if o == 1:
-                t.inst[1][i] = {1: c.lifetime, 6: True, 7: c.binding.encode()}
+                t.objects[1][i] = {1: c.lifetime, 6: True, 7: c.binding.encode()}
 
     def line(self, path, o, i, r, t, v):
         if (o, r) in _SECRETS:
             return
         for ri in sorted(v) if isinstance(v, dict) else (-1,):
-            self.say(join(o, i, r, ri)[1:], ":", text(t, v if ri < 0 else v[ri]))
+            self.say(format_path(o, i, r, ri)[1:], ":", shown(t, v if ri < 0 else v[ri]))
 
     def ls(self, path="/"):
-        o, i, r, ri = split(path)
+        o, i, r, ri = parse_path(path)
         t = self.tree
         if r >= 0:
             return self.read(path, None)
-        for p in sorted(t.inst) if o < 0 else (o,):
-            d = t.inst[p]
+        for p in sorted(t.objects) if o < 0 else (o,):
+            d = t.objects[p]
             if not d and i < 0:
                 self.say(p)
             for q in sorted(d) if i < 0 else (i,):
                 d[q]
                 # object 0 has nothing to be read
                 if not p:
-                    self.say(join(p, q)[1:])
-                t.resources(p, q, self.line, path)
+                    self.say(format_path(p, q)[1:])
+                t.each_resource(p, q, self.line, path)
 
     def do(self, name, a):
         c = self.client
@@ -355,7 +361,7 @@ class Shell:
 def fresh():
     """A client with every object that this image has."""
     c = Client()
-    for name in ("model_standard", "model_ipso") + tuple(_OBJECTS.split()):
+    for name in ("model.tables.standard", "model.tables.ipso") + tuple(_OBJECTS.split()):
         try:
             if name[:5] == "model":
                 c.objects(__import__(name, globals(), None, ("TABLE",), 1).TABLE)
@@ -378,14 +384,13 @@ def sh(line=None):
     _the[0].obey(line)
     if _the[0].client.active() and len(_the) == 1:
         # the client goes on by itself while the REPL waits
+        _the.append(background)
         try:
-            import _thread
+            from .port import start_thread
 
-            if sys.platform != "linux":
-                _thread.stack_size(8192)
-            _the.append(_thread.start_new_thread(background, ()))
+            start_thread(background)
         except ImportError:
-            pass
+            _the.pop()
 
 
 def background():

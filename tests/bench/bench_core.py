@@ -17,7 +17,7 @@ import time
 import tracemalloc
 from pathlib import Path
 
-from tools.mpy import micropython
+from tools.build.mpy import micropython
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVICE = ROOT / "tests/bench/core.py"

@@ -8,8 +8,8 @@ import sys
 import time
 
 from lwm2m.client import Client
-from lwm2m.coap import Packet, Writer
-from lwm2m.model_ipso import TABLE
+from lwm2m.coap.message import Message, Writer
+from lwm2m.model.tables.ipso import TABLE
 
 GET, PUT = 1, 3
 TIMES = 2000
@@ -168,16 +168,16 @@ class PlainMessage:
 def messages():
     """A read of /3303/0/5700 with an Accept option, and its answer."""
     d = bytes(request(GET, "/3303/0/5700", b"\x62\x2d\x16"))
-    p = Packet()
+    p = Message()
     w = Writer(128)
     payload = b"\xe4\x16\x44\x41\xa4\x00\x00"
 
     def ours():
         w.begin(2, 0x45, 0x1234, b"tokn")
-        w.opt(12, 11542)
-        w.body(0, 64)
+        w.option(12, 11542)
+        w.begin_payload(0, 64)
         w.put(payload)
-        w.end()
+        w.end_payload()
 
     def plain():
         m = PlainMessage()
@@ -190,7 +190,7 @@ def messages():
         return m.build()
 
     ours()
-    if bytes(w.buf[: w.pos]) != plain() or PlainMessage().parse(d).path() != "3303/0/5700":
+    if bytes(w.buffer[: w.position]) != plain() or PlainMessage().parse(d).path() != "3303/0/5700":
         raise AssertionError("the two do not agree")
     if p.parse(d) or p.path[:3] != [3303, 0, 5700]:
         raise AssertionError("the two do not agree")

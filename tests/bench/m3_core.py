@@ -50,7 +50,7 @@ measure("discover /3/0", 1, "/3/0", options=b"\x61\x28")
 measure(
     "write /1/1/1 as text",
     3,
-    "/1/1/1" if 1 in client.tree.inst[1] else "/1/0/1",
+    "/1/1/1" if 1 in client.tree.objects[1] else "/1/0/1",
     options=b"\x10",
     payload=b"300",
 )

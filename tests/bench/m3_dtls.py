@@ -7,11 +7,11 @@
 # "without AES" are nearer to a board that has it in C too, where a block takes some 1,000 instructions.
 import gc
 from lwm2m.dtls import record
-from lwm2m.dtls.handshake import prf
-from lwm2m.dtls.record import Ccm, Secure
+from lwm2m.crypto.prf import prf
+from lwm2m.dtls.record import Ccm, Connection
 
 try:
-    from lwm2m.dtls.viper import cipher
+    from lwm2m.crypto.viper import cipher
 
     NAME = "AES by viper"
 except ImportError:
@@ -33,7 +33,7 @@ c = None
 
 def fresh():
     global c
-    c = Secure(
+    c = Connection(
         sink,
         "device",
         bytes(range(16)),
@@ -90,7 +90,7 @@ session = c.dump()
 
 def wake():
     global c
-    c = Secure(
+    c = Connection(
         sink, "device", bytes(range(16)), cid=4, session=session, random=len, save=lambda b: None
     )
     c.send(buf, 60, 160)

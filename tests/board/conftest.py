@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import firmware
-from tools.qemu import QEMU, Qemu
+from tools.build import firmware
+from tools.emulator.qemu import QEMU, Qemu
 
 BOARD = "QEMU_MPS2_AN385"
 
@@ -26,7 +26,7 @@ def image(need):
 
 @pytest.fixture
 def boot(image):
-    """boot(profile, heap=None, **how): starts a board that ends with the test; `how` goes to tools.qemu.Qemu."""
+    """boot(profile, heap=None, **how): starts a board that ends with the test; `how` goes to tools.emulator.qemu.Qemu."""
     running: list[Qemu] = []
 
     def start(profile: str = "core", heap: int | None = None, **how) -> Qemu:

@@ -19,7 +19,7 @@ try:
         ticks_diff = board.ticks_diff
         urandom = board.urandom
 
-        def gmtime(t):
+        def localtime(t):
             return (1970, 1, 1, 0, 0, t, 3, 1)
 
     sys.modules["uos"] = sys.modules["utime"] = sys.modules["usocket"] = Stub

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tools.bridge import DATA, frame, frames
+from tools.emulator.bridge import DATA, frame, frames
 
 
 @contextlib.contextmanager

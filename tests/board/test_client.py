@@ -97,10 +97,10 @@ def test_registers_and_is_managed(boot, profile, heap):
 
 
 def test_registers_and_is_managed_in_place_from_romfs(boot):
-    from tools import profiles
-    from tools.size import WORK, romfs_image
+    from tools.build import mpy, profiles
+    from tools.check.size import WORK
 
-    rom = romfs_image(profiles.files("core"), WORK / "rom-test")
+    rom = mpy.romfs_image(profiles.files("core"), WORK / "rom-test")
     board = boot("none", network=True, rom=rom)
     assert board.exec("import lwm2m.client; print(lwm2m.client.__file__)") == (
         "/rom/lwm2m/client.mpy\n"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import deploy, firmware, mpy, profiles
-from tools.profiles import ROOT
+from tools.build import deploy, firmware, mpy, profiles
+from tools.build.profiles import ROOT
 
 # The board has no file system of its own: one in memory stands in for a board's flash.
 RAM_DISK = """
@@ -100,13 +100,15 @@ def test_a_second_time_writes_only_what_changed_and_removes_what_is_stale(disk, 
     disk.exec(
         "open('/lib/lwm2m/client.py', 'wb').close(); open('/lib/lwm2m/gone.mpy', 'wb').close()"
     )
-    disk.exec("f = open('/lib/lwm2m/tree.mpy', 'wb'); f.write(b'x'); f.close()")
+    disk.exec("f = open('/lib/lwm2m/model/tree.mpy', 'wb'); f.write(b'x'); f.close()")
     disk.release()
     capsys.readouterr()
     assert deploy.main(command) == 0
     assert "; 1 written" in capsys.readouterr().out
     names = disk.exec("print(sorted(disk.files))")
-    assert "client.py'" not in names and "gone" not in names and "/lib/lwm2m/tree.mpy" in names
+    assert (
+        "client.py'" not in names and "gone" not in names and "/lib/lwm2m/model/tree.mpy" in names
+    )
 
 
 def test_a_port_that_is_none_is_said_so(capsys):
@@ -136,7 +138,9 @@ def test_mip_installs_from_package_json(boot):
     for name in profiles.files("core", "generic"):
         size = (profiles.PACKAGE / name).stat().st_size
         assert disk.exec(f"print(len(disk.files['/lib/lwm2m/{name}']))") == f"{size}\n"
-    assert disk.exec("from lwm2m.coap import Packet; print(Packet)") == "<class 'Packet'>\n"
+    assert (
+        disk.exec("from lwm2m.coap.endpoint import Packet; print(Packet)") == "<class 'Packet'>\n"
+    )
 
 
 def test_romfs_is_written_by_mpremote_and_runs_in_place(boot):
@@ -150,7 +154,7 @@ def test_romfs_is_written_by_mpremote_and_runs_in_place(boot):
     out = board.exec(
         "import gc, lwm2m.client as c\n"
         "print(c.__file__)\n"
-        "from lwm2m.model import TABLE\n"
+        "from lwm2m.model.tables.core import TABLE\n"
         "import uctypes\n"
         "print(uctypes.addressof(TABLE) >> 20 == 0x210)"
     )
@@ -227,7 +231,7 @@ def test_every_file_compiles_for_every_version(tmp_path):
 
 
 def test_the_frozen_debug_image_keeps_line_numbers(image):
-    from tools.qemu import Qemu
+    from tools.emulator.qemu import Qemu
 
     code = (
         "from lwm2m import Client\n"

@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from tools import bench, firmware, lint, package, profiles, size
-from tools.profiles import ROOT
+from tools.build import firmware, package, profiles
+from tools.check import bench, lint, size
+from tools.build.profiles import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +140,7 @@ def test_package_json_lists_the_full_profile():
         ("@property\ndef f(self): pass", "decorators"),
         ("assert x", "assert"),
         ("try: pass\nexcept: pass", "bare except"),
-        ("from lwm2m.tree import Tree", "relative"),
+        ("from lwm2m.model.tree import Tree", "relative"),
         ("s.recv_into(b)", "datagrams"),
     ],
 )
@@ -160,11 +161,11 @@ def test_lint_lets_good_code_pass():
 def test_lint_walks_a_tree_that_git_does_not_know(monkeypatch, tmp_path, path):
     if path is not None:
         monkeypatch.setenv("PATH", path)
-    for name in ("lib/a.py", "tools/x/b.py", ".ci/run", "build/c.py", "d/target/e.py"):
+    for name in ("lib/a.py", "tools/build/b.py", ".ci/run", "build/c.py", "d/target/e.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     found = [str(each.relative_to(tmp_path)) for each in lint.files(tmp_path)]
-    assert found == [".ci/run", "lib/a.py", "tools/x/b.py"]
+    assert found == [".ci/run", "lib/a.py", "tools/build/b.py"]
 
 
 def test_a_benchmark_that_is_none_is_said_so(capsys):
@@ -184,8 +185,8 @@ def test_size_of_other_files_than_there_are():
 def test_lint_finds_an_import_that_runs_up():
     import ast
 
-    assert list(lint._floors(ast.parse("from .client import Client"), "tree.py"))
+    assert list(lint._floors(ast.parse("from ..client import Client"), "model/tree.py"))
     assert list(lint._floors(ast.parse("from ..session import Session"), "formats/tlv.py"))
     assert list(lint._floors(ast.parse("from ..model import TABLE"), "port/generic.py"))
-    assert not list(lint._floors(ast.parse("from ..tree import Tree"), "formats/tlv.py"))
+    assert not list(lint._floors(ast.parse("from ..model.tree import Tree"), "formats/tlv.py"))
     assert not list(lint._floors(ast.parse("from .record import x"), "dtls/handshake.py"))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import firmware, mpy, profiles
-from tools.qemu import Qemu
+from tools.build import firmware, mpy, profiles
+from tools.emulator.qemu import Qemu
 
 UNIT = Path(__file__).parent.parent / "unit"
 MODULES = sorted(path.stem for path in UNIT.glob("test_*.py"))
@@ -57,7 +57,15 @@ NOT_HERE = (
 )
 
 # Minutes of work on the board: enough that the frozen client does it.
-LONG = ("test_dtls_handshake", "test_dtls_record", "test_dtls_fallback", "test_lossy")
+LONG = (
+    "test_dtls_handshake",
+    "test_dtls_loss",
+    "test_dtls_refusals",
+    "test_dtls_broken",
+    "test_dtls_record",
+    "test_dtls_fallback",
+    "test_lossy",
+)
 
 RUN = """
 def run(name, not_here):
@@ -78,6 +86,8 @@ def run(name, not_here):
                 continue
             try:
                 getattr(module, f)()
+                for e in link.left_over():
+                    raise e
                 passed += 1
             except link.Skip as e:
                 skipped += 1
@@ -85,7 +95,8 @@ def run(name, not_here):
             except Exception as e:
                 failed += 1
                 print("FAIL", f)
-                sys.print_exception(e)
+                for x in [e] + link.left_over():
+                    sys.print_exception(x)
             link.forget()
     del sys.modules[name]
     print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))

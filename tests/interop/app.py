@@ -9,7 +9,7 @@ import select
 import sys
 
 from lwm2m.client import Client
-from lwm2m.tree import LATER
+from lwm2m.model.tree import LATER
 
 # How long standard input is waited for while the client has nothing to do, in milliseconds.
 _TICK = 10

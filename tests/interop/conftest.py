@@ -94,9 +94,9 @@ def register(request, power, leshan, endpoint):
         objects = {int(path.split("/")[1]) for path in values}
         sensors = any(3300 <= each < 3400 for each in objects)
         if sensors:
-            modules.append("lwm2m.model_ipso")
+            modules.append("lwm2m.model.tables.ipso")
         if any(3 < each < 100 for each in objects):
-            modules.append("lwm2m.model_standard")
+            modules.append("lwm2m.model.tables.standard")
         device = power(path=[tables] if tables else [])
         device.new(endpoint, uri, modules, sensors, **{"lifetime": 60, **kw})
         for path, value in values.items():

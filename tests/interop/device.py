@@ -7,7 +7,7 @@ from pathlib import Path
 
 from child import Child
 
-from tools.mpy import micropython
+from tools.build.mpy import micropython
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

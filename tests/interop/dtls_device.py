@@ -62,10 +62,10 @@ class Device:
         self.lower = Lower(a["host"], a["port"])
         kind = a.get("backend", "record")
         if kind == "record":
-            from lwm2m.dtls.record import Secure
+            from lwm2m.dtls.record import Connection
 
             session = a.get("session")
-            self.c = Secure(
+            self.c = Connection(
                 self.lower,
                 a["identity"],
                 unhexlify(a["key"]),

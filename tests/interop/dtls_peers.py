@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography.hazmat.bindings.openssl.binding import Binding
 from OpenSSL import SSL
 
-from tools.mpy import micropython
+from tools.build.mpy import micropython
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVICE = ROOT / "tests" / "interop" / "dtls_device.py"

@@ -55,7 +55,7 @@ def secure(power, leshan, endpoint):
             else allow(server, endpoint)
         )
         device = power()
-        tables = ["lwm2m.model_ipso"] if values else []
+        tables = ["lwm2m.model.tables.ipso"] if values else []
         device.new(endpoint, uri, tables=tables, **{"lifetime": 300, **account, **kw})
         for path, value in (values or {}).items():
             device.give(path, value)

@@ -14,7 +14,7 @@ from leshan import TLV, Leshan
 from tap import Tap
 from test_leshan_bootstrap import SSID, closed_port
 
-from tools.mpy import micropython
+from tools.build.mpy import micropython
 
 KEY = "000102030405060708090a0b0c0d0e0f"
 
@@ -325,7 +325,9 @@ def test_bootstrap_that_fails(script, bootstrap, endpoint):
         security=[0, 100, f"coap://127.0.0.1:{closed_port()}", 1, 3], endpoint=endpoint, until=1
     )
     text = re.sub(
-        r".*lw\.Server.*\n", "lw.client.coap.update(ack_timeout=50, max_retransmit=1)\n", text
+        r".*lw\.Server.*\n",
+        "lw.client._coap_options.update(ack_timeout=50, max_retransmit=1)\n",
+        text,
     )
     lw = script(HEAD + PLAIN + text + OBEY)
     lw.heard('"bootstrap","failed",100')
@@ -507,9 +509,9 @@ def test_update_and_unregister(registered, leshan, endpoint):
 
 def hasten(lw):
     """Attempts that do not make a test wait; the object itself has no call for it."""
-    lw.do("lw.client.coap.update(ack_timeout=200, max_retransmit=1)")
+    lw.do("lw.client._coap_options.update(ack_timeout=200, max_retransmit=1)")
     for name, value in (("ack_timeout", 200), ("max_retransmit", 1)):
-        lw.do(f"setattr(lw.client.sessions[0].ep, '{name}', {value})")
+        lw.do(f"setattr(lw.client.sessions[0].coap, '{name}', {value})")
 
 
 def test_unregister_from_a_silent_server(leshan, registered):
@@ -534,7 +536,7 @@ def test_session_that_ends_while_leaving(script, leshan, endpoint):
         assert lw.do("lw.unregister(), lw.stat()") == (0, 3)
         n = len(lw.lines)
         # As its close_notify does.
-        lw.do("lw.client.sessions[0].tls.fail(0, 0)")
+        lw.do("lw.client.sessions[0].dtls.fail(0, 0)")
         lw.heard('"deregister",1000,1')
         line.cut = False
         leshan.wait("registered", endpoint=endpoint)
@@ -566,7 +568,7 @@ def test_server_that_is_not_there(script, endpoint, secure):
     security = [1, 1000, uri, 0, 0, "id", KEY] if secure else [1, 1000, uri, 0, 3]
     text = SEQUENCE.format(security=security, endpoint=endpoint, until=4)
     # One attempt after the first, a second later; no API of the object's own sets these.
-    quick = "lw.client.tree.inst[1][1].update({17: 2, 18: 1})\nlw.client.coap.update(ack_timeout=20, max_retransmit=1)\n"
+    quick = "lw.client.tree.objects[1][1].update({17: 2, 18: 1})\nlw.client._coap_options.update(ack_timeout=20, max_retransmit=1)\n"
     text = text.replace("def begin", quick + "def begin")
     lw = script(HEAD + PLAIN + text + OBEY)
     lw.wait("ready$", 20)
@@ -587,7 +589,7 @@ def test_refused_credentials(script, leshan, endpoint, wrong):
     else:
         security[5] = "nobody"
     text = SEQUENCE.format(security=security, endpoint=endpoint, until=1)
-    text = text.replace("def begin", "lw.client.coap.update(ack_timeout=10)\ndef begin")
+    text = text.replace("def begin", "lw.client._coap_options.update(ack_timeout=10)\ndef begin")
     lw = script(HEAD + PLAIN + text + OBEY)
     lw.heard('"ready","failed",1000')
     assert lw.urc() == [

@@ -1,11 +1,10 @@
 # What the tests of the content formats share: a tree with a resource of every type, and calls of a format
 # SPDX-License-Identifier: MIT
-import json
-import os
-
-from link import Skip
-from lwm2m.coap import CoapError, Writer
-from lwm2m.tree import Tree, canonical, split
+from link import Skip, json, os
+from lwm2m.coap.message import Writer
+from lwm2m.coap.numbers import CoapError
+from lwm2m.model.tree import Tree
+from lwm2m.model.values import to_stored, parse_path
 
 _R, _W, _E, _MULTI, _MANDATORY = 1, 2, 4, 8, 16
 STRING, INTEGER, FLOAT, BOOLEAN, OPAQUE, TIME, OBJLNK, UINT, CORELNK = range(1, 10)
@@ -36,27 +35,27 @@ def tree(*tables):
     """A tree with object 1000 (instances 0 and 1) and what other tables are given."""
     t = Tree(lambda o, i, r: None)
     t.tables += [ALL] + list(tables)
-    t.inst[1000] = {0: {}, 1: {}}
+    t.objects[1000] = {0: {}, 1: {}}
     return t
 
 
 def give(t, path, v):
     """Set a native value."""
-    o, i, r, ri = split(path)
-    t.inst.setdefault(o, {}).setdefault(i, {})[r] = canonical(t.row(o, r) & 255, v)
+    o, i, r, ri = parse_path(path)
+    t.objects.setdefault(o, {}).setdefault(i, {})[r] = to_stored(t.definition(o, r) & 255, v)
 
 
 def encode(fmt, t, path, window=4000, start=0):
     """What a format makes of a path, put together from windows of that size."""
-    o, i, r, ri = split(path)
+    o, i, r, ri = parse_path(path)
     out = b""
     while True:
         w = Writer(window + 20)
         w.begin(0, 0x45, 0, b"")
-        w.body(start, window)
+        w.begin_payload(start, window)
         fmt.encode(w, t, o, i, r, ri)
-        more = w.end()
-        out += bytes(w.buf[5 : w.pos])
+        more = w.end_payload()
+        out += bytes(w.buffer[5 : w.position])
         start += window
         if not more:
             return out
@@ -64,7 +63,7 @@ def encode(fmt, t, path, window=4000, start=0):
 
 def decode(fmt, t, path, d, pad=3):
     """What a format reads at a path: [(instance, resource, resource instance, value), ...]."""
-    o, i, r, ri = split(path)
+    o, i, r, ri = parse_path(path)
     out = []
     buf = b"\xee" * pad + d + b"\xee" * pad
     fmt.decode(buf, pad, pad + len(d), t, o, i, r, ri, lambda *v: out.append(v))
@@ -96,7 +95,7 @@ def mutations(d):
 
 def survive(fmt, t, path, d):
     """Decode every mutation: nothing but the agreed exceptions comes out, and no value of a wrong type."""
-    o = split(path)[0]
+    o = parse_path(path)[0]
     for m in mutations(d):
         try:
             out = decode(fmt, t, path, m)
@@ -107,7 +106,7 @@ def survive(fmt, t, path, d):
                 # a multiple resource begins; whether it may be one is not the format's business
                 assert r >= 0 and ri < 0, (m, i, r, ri)
             else:
-                assert fits(t.row(o, r) if r >= 0 else 0, v), (m, i, r, ri, v)
+                assert fits(t.definition(o, r) if r >= 0 else 0, v), (m, i, r, ri, v)
 
 
 def fits(row, v):

@@ -7,7 +7,38 @@ client itself: `link.server.get("/3/0/0")` sends a request, turns the clock unti
 and returns it as a `Msg`. The reader and writer of CoAP here are not those of the library."""
 
 import lwm2m.port
+
+
+class _Sys:
+    """`sys` as the library sees it: what it prints of an exception is kept for the test."""
+
+    def __init__(self, module):
+        self._module = module
+        self._errors = []
+
+    def __getattr__(self, name):
+        return getattr(self._module, name)
+
+    def print_exception(self, e, *file):
+        if file:
+            self._module.print_exception(e, *file)
+        else:
+            self._errors.append(e)
+
+
+sys = lwm2m.port.sys
+if not isinstance(sys, _Sys):
+    # before anything else of the library takes it from there
+    lwm2m.port.sys = sys = _Sys(sys)
+
 from lwm2m.client import Client
+from lwm2m.port import binascii, module, struct, sys
+
+json = module("json")
+os = module("os")
+time = module("time")
+hexlify = binascii.hexlify
+unhexlify = binascii.unhexlify
 
 CON, NON, ACK, RST = range(4)
 GET, POST, PUT, DELETE, FETCH, PATCH, IPATCH = range(1, 8)
@@ -17,7 +48,19 @@ IF_MATCH, URI_HOST, ETAG, OBSERVE, URI_PORT, LOCATION, URI_PATH, FORMAT = 1, 3, 
 QUERY, ACCEPT, BLOCK2, BLOCK1, SIZE2, SIZE1 = 15, 17, 23, 27, 28, 60
 TEXT, LINK, OPAQUE, CBOR, TLV = 0, 40, 42, 60, 11542
 
-_START = (1 << 30) - 5000  # the ticks wrap around soon after the start
+_START = 0x3FFFFFFF - 4999  # the ticks wrap around soon after the start
+
+
+def left_over():
+    """The exceptions of which the library printed a traceback, since this was asked last."""
+    errors = sys._errors[:]
+    sys._errors.clear()
+    return errors
+
+
+def printed():
+    """Their classes: a test says by it which tracebacks it expects, as any other makes it fail."""
+    return [type(e) for e in left_over()]
 
 
 class Skip(Exception):
@@ -282,9 +325,9 @@ class Link:
         self.past = 0
         self.opened = 0
         self.base = _START
-        _made.append(self)
         options.setdefault("version", "1.0")
         self.client = client or Client(name, uri, **options)
+        _made.append(self)
         self.client.transport = self.transport
         self.client.event(self.happened)
         if uri:
@@ -316,7 +359,7 @@ class Link:
         """Give the client one more server: security instance `sec`, and instance `sec` of object 1."""
         c = self.client
         for o in (0,) if bootstrap else (0, 1):
-            if sec not in c.tree.inst.get(o, ()):
+            if sec not in (ids(c, o) or ()):
                 c.create("/%d/%d" % (o, sec))
         for r, v in ((0, uri), (1, bootstrap), (2, 3)):
             c.set("/0/%d/%d" % (sec, r), v)
@@ -384,6 +427,126 @@ class Link:
         return [e[0] for e in self.events[since:]]
 
 
+# What tests look at inside of a client. Nothing else in them knows the names there.
+
+
+def ids(client, oid):
+    """The ids of the instances of an object, in order; None where the client shows no such object."""
+    found = client.tree.objects.get(oid)
+    return None if found is None else sorted(found)
+
+
+def stored(client, oid):
+    """A copy of what an object holds, {instance: {resource: value as it is stored}}."""
+    return {iid: dict(values) for iid, values in client.tree.objects[oid].items()}
+
+
+def everything(client, but=()):
+    """All that is stored, to be compared: [(object, instance, resource, text), ...], some objects left out."""
+    tree = client.tree.objects
+    return sorted(
+        [
+            (oid, iid, rid, repr(v))
+            for oid in tree
+            if oid not in but
+            for iid in tree[oid]
+            for rid, v in tree[oid][iid].items()
+        ]
+    )
+
+
+def store(client, path, value):
+    """Set a value past all checks, functions and listeners."""
+    oid, iid, rid = [int(x) for x in path.strip("/").split("/")]
+    client.tree.objects[oid][iid][rid] = value
+
+
+def functions(client, oid):
+    """How many functions the application has set for an object."""
+    return len(client.tree.hooks[oid])
+
+
+def register_level(client, minor):
+    """Let the sessions that there are be registered as 1.`minor`."""
+    client.tree.minor = minor
+    for s in client.sessions:
+        s.minor = minor
+
+
+def session(client, ssid=None):
+    """The session with one server, or the first."""
+    return [s for s in client.sessions if ssid in (None, s.ssid)][0]
+
+
+def register_all(client):
+    """Begin anew with every account, the session with the bootstrap server goes on."""
+    client.register([s for s in client.sessions if s.bootstrap][0])
+
+
+def allow_series(client, n):
+    client.tree.series.most = n
+
+
+def reconnect(client):
+    """Begin the first session anew."""
+    session(client).start()
+
+
+def set_message_id(client, mid):
+    session(client).coap.mid = mid
+
+
+def set_observe_number(client, n):
+    """The number of the last notification of the first observation."""
+    session(client).observations[0][6] = n
+
+
+def request(client, *args):
+    """Send a request as the sessions do: (now, code, path, query, format, body, done)."""
+    session(client).coap.request(*args)
+
+
+def counts(client):
+    """How much a client remembers for its servers, by kind: each is to be bounded, and to end."""
+    t = client.tree
+    rings = t.series.rings if t.series else {}
+    out = {
+        "exchanges": 0,
+        "duplicates": 0,
+        "uploads": 0,
+        "deferred": 0,
+        "observations": len(client.observations()),
+        "attributes": 0,
+        "sends": 0,
+        "snapshots": len(t.snapshots),
+        "rings": len(rings),
+        "answers": len(client._answers),
+        "todo": len(client._calls),
+        "pollers": len(client.pollers),
+        "sessions": len(client.sessions),
+    }
+    for s in client.sessions:
+        out["deferred"] += len(s.deferred)
+        out["attributes"] += len(s.attributes)
+        out["sends"] += len(s.sends)
+        if s.coap:
+            out["exchanges"] += len(s.coap.exchanges)
+            out["duplicates"] += len(s.coap.recent)
+            out["uploads"] += len(s.coap.uploads)
+    return out
+
+
+def series(client, path):
+    """[(time, value), ...] that is kept of a resource."""
+    t = client.tree
+    return (t.series and t.series.entries(*[int(x) for x in path.strip("/").split("/")])) or []
+
+
+def dropped(client):
+    """How many values of the time series were lost for want of room."""
+    return client.tree.series.dropped
+
+
 _made = []
 
 
@@ -395,7 +558,7 @@ def forget():
             p.heard = p.requests = p.inbox = ()
         x.peers = x.queue = x.events = x.times = ()
         x.client.sessions = ()
-        x.client.tree.inst.clear()
+        x.client.tree.objects.clear()
     _made.clear()
 
 
@@ -408,7 +571,7 @@ def growth(used):
 
 def refused(fn, *args):
     """The CoAP code of a CoapError that a call raises, None where it raises none."""
-    from lwm2m.coap import CoapError
+    from lwm2m.coap.numbers import CoapError
 
     try:
         fn(*args)

@@ -1,6 +1,8 @@
 # The platform of the unit tests: ticks of 30 bits as boards have them, no sockets, a clock that tests set
 # SPDX-License-Identifier: MIT
-import time as _time
+from lwm2m.port import module
+
+_time = module("time")
 
 # 30 bits, and nothing here is larger: on 32-bit builds an integer of 31 bits is an object
 _MASK = 0x3FFFFFFF
@@ -12,7 +14,11 @@ random = (
     None  # the value of every random byte; None is the next of a series, the same in every run
 )
 restarts = 0
+can_restart = True
 name = None
+trouble = None  # called with each comparison of ticks: here tests bring about what may happen at any time
+no_random = False  # urandom() raises
+asked = None  # what open_udp() was called with last
 
 
 def ticks_ms():
@@ -20,10 +26,14 @@ def ticks_ms():
 
 
 def ticks_add(t, d):
-    return (t + d) & _MASK
+    # without a sum of 31 bits on the way, which MicroPython 1.13 would keep as an object
+    t -= _MASK - (d & _MASK)
+    return t - 1 if t > 0 else t + _MASK
 
 
 def ticks_diff(a, b):
+    if trouble:
+        trouble()
     d = (a - b) & _MASK
     return d - _MASK - 1 if d > _MASK >> 1 else d
 
@@ -47,6 +57,8 @@ series = Random(1)
 
 
 def urandom(n):
+    if no_random:
+        raise OSError(5)
     return bytes([series.below(256) if random is None else random for _ in range(n)])
 
 
@@ -63,9 +75,19 @@ def identity():
 
 def restart():
     global restarts
+    if not can_restart:
+        return False
     restarts += 1
     return True
 
 
+def start_thread(function):
+    import _thread
+
+    _thread.start_new_thread(function, ())
+
+
 def open_udp(host, port, options=None, local=0):
+    global asked
+    asked = host, port, options, local
     raise OSError(97)

@@ -1,9 +1,9 @@
 # Tests of access control: two servers, owners, defaults, the create right
 # SPDX-License-Identifier: MIT
-from link import TEXT, TLV, Link
+from link import *
 
-from lwm2m.model_ipso import TABLE as IPSO
-from lwm2m.model_standard import TABLE as STANDARD
+from lwm2m.model.tables.ipso import TABLE as IPSO
+from lwm2m.model.tables.standard import TABLE as STANDARD
 from lwm2m.objects import access, sensor
 
 UNAUTHORIZED = 0x81
@@ -80,7 +80,7 @@ def test_rights_one_by_one():
     assert x.b.delete("/3303/0").code == UNAUTHORIZED
     x.client.set("/2/0/2/2", 8)
     assert x.b.delete("/3303/0").code == 0x42
-    assert 3303 in x.client.tree.inst and not x.client.tree.inst[3303]
+    assert ids(x.client, 3303) == []
 
 
 def test_default_rights():
@@ -110,16 +110,15 @@ def test_create_right_and_owner():
     assert x.a.post("/3303", b"\xe1\x16\x76a", TLV).code == UNAUTHORIZED
     assert x.b.post("/3303", b"\xe1\x16\x76a", TLV).code == 0x41
     # the maker is the owner, and has all rights
-    t = x.client.tree
-    assert sorted(t.inst[2]) == [0, 1]
-    assert t.inst[2][1] == {0: 3303, 1: 0, 2: {}, 3: 2}
+    assert ids(x.client, 2) == [0, 1]
+    assert stored(x.client, 2)[1] == {0: 3303, 1: 0, 2: {}, 3: 2}
     assert x.b.get("/3303/0/5750", TEXT).payload == b"a"
     assert x.a.get("/3303/0/5750").code == UNAUTHORIZED
     # what the application deletes keeps it
     x.client.create("/3303/9")
     x.access.give(3303, 9, 1)
     x.client.delete("/3303/9")
-    assert sorted(t.inst[2]) == [0, 1, 2]
+    assert ids(x.client, 2) == [0, 1, 2]
     # what it is about gone, its access control goes too
     assert x.b.delete("/3303/0").code == 0x42
     assert x.a.get("/2/1/3").code == 0x84
@@ -185,9 +184,7 @@ def test_rights_withdrawn_end_an_observation():
 def test_send_leaves_out_what_may_not_be_read():
     x = Two()
     c = x.client
-    for s in c.sessions:
-        s.level = 1
-    c.tree.level = 1
+    register_level(c, 1)
     for k in (0, 1):
         c.create("/3303/%d" % k)
         c.set("/3303/%d/5700" % k, 20.0 + k)
@@ -212,3 +209,48 @@ def test_send_leaves_out_what_may_not_be_read():
         assert (b"/3303/1/" in d) == of_a, (paths, d)
         d = sent(x.b, k)
         assert len(d) == (of_b is not None) and not [y for y in d if b"/3303/1/" in y], (paths, d)
+
+
+OPAQUE_TABLE = b"\x00\x09\x01\x03\x10\x10\x10\x00" + b"\0\0\3\1\0\2\3\5\0\5\x0b\2"
+
+
+def container(x):
+    """Object 9 with an opaque resource 2 and a multiple one 5; server 2 may read it, and no more."""
+    x.client.objects(OPAQUE_TABLE)
+    x.client.create("/9/0")
+    x.client.set("/9/0/2", b"old")
+    x.client.set("/9/0/5", {0: 1, 1: 2})
+    x.access.give(9, 0, 1, {2: 1})
+
+
+def test_a_body_in_blocks_needs_the_right_to_write():
+    x = Two()
+    container(x)
+    calls = []
+    for stream in (False, True):
+        if stream:
+            x.client.on_stream("/9/0/2", lambda offset, data, more: calls.append(offset))
+        codes = [
+            x.b.put("/9/0/2", b"x" * 16, OPAQUE, (BLOCK1, num << 4 | (8 if num < 2 else 0))).code
+            for num in range(3)
+        ]
+        assert codes[-1] >= 0x80 and UNAUTHORIZED in codes, codes
+        assert x.b.put("/9/0/2", b"new", OPAQUE).code == UNAUTHORIZED
+        assert calls == [] and x.client.get("/9/0/2") == b"old"
+    x.client.set("/2/0/2/2", 3)
+    assert x.b.put("/9/0/2", b"x" * 16, OPAQUE, (BLOCK1, 8)).code == 0x5F and calls == [0]
+
+
+def test_delete_of_a_resource_instance_needs_the_right_to_write():
+    x = Two()
+    container(x)
+    register_level(x.client, 1)
+    # read, delete, execute, create: none of these is the right to write
+    for rights in (1, 8, 4, 16, 1 | 8 | 4 | 16):
+        x.client.set("/2/0/2/2", rights)
+        assert x.b.delete("/9/0/5/0").code == UNAUTHORIZED
+    assert x.client.get("/9/0/5") == {0: 1, 1: 2}
+    x.client.set("/2/0/2/2", 2)
+    assert x.b.delete("/9/0/5/0").code == 0x42 and x.client.get("/9/0/5") == {1: 2}
+    # what is not there is told to those only who may read: the order is that of a write
+    assert x.b.delete("/9/0/5/7").code == 0x84

@@ -377,7 +377,7 @@ def test_a_stream_that_raises():
     link.client.on_stream("/9/0/2", bad)
     assert link.server.put("/9/0/2", b"small", OPAQUE).code == 0xA0
     assert block1(link, "/9/0/2", b"x" * 200, 2)[0][-1] == 0xA0
-    assert link.client.stat() == 2
+    assert link.client.stat() == 2 and printed() == [RuntimeError] * 2
 
 
 class Upload:
@@ -415,7 +415,7 @@ class Upload:
 
 def many_instances(**options):
     link = Link(start=False, **options)
-    link.client.objects(__import__("lwm2m.model_ipso", None, None, ("TABLE",)).TABLE)
+    link.client.objects(__import__("lwm2m.model.tables.ipso", None, None, ("TABLE",)).TABLE)
     for k in range(60):
         link.client.create("/3303/%d" % k)
     return link
@@ -478,3 +478,92 @@ def test_ends_of_the_world():
         assert s.put("/9/0/2", b"x" * 16, OPAQUE, (BLOCK1, b)).code
         assert s.post("/9/0/3", b"", None, (BLOCK1, b)).code
     assert link.client.stat() == 2
+
+
+def test_what_a_stream_is_for():
+    # PUT of a resource, as opaque: nothing else is handed to the function
+    link = opaque_client(version="1.1")
+    s = link.server
+    calls = []
+    link.client.on_stream("/9", lambda offset, data, more: calls.append(bytes(data)))
+    for path, ct in (("/9/0", OPAQUE), ("/9", OPAQUE)):
+        assert s.put(path, b"x" * 16, ct, (BLOCK1, 8)).code >= 0x80 or not calls
+        assert s.put(path, b"x", ct).code >= 0x80, path
+    assert s.post("/9/0/2", b"x", OPAQUE).code >= 0x80
+    s.post("/9/0/2", b"x" * 16, OPAQUE, (BLOCK1, 8))
+    assert s.put("/9/0/2", b"TWFu", TEXT).code == 0x44 and link.client.get("/9/0/2") == b"Man"
+    assert calls == []
+    assert s.put("/9/0/2", b"x", OPAQUE).code == 0x44 and calls == [b"x"]
+
+
+def test_a_stream_that_refuses_in_the_middle():
+    link = opaque_client()
+    s = link.server
+    calls = []
+
+    def take(offset, data, more):
+        calls.append(offset)
+        return 0xA0 if offset == 32 else 0x44 if offset == 16 else None
+
+    link.client.on_stream("/9/0/2", take)
+    codes = [
+        s.put("/9/0/2", b"x" * 16, OPAQUE, (BLOCK1, num << 4 | (8 if num < 4 else 0))).code
+        for num in range(5)
+    ]
+    # what follows the refusal belongs to nothing any more
+    assert codes == [0x5F, 0x5F, 0xA0, 0x88, 0x88] and calls == [0, 16, 32]
+    assert counts(link.client)["uploads"] == 0
+    # and another transfer begins
+    link.client.on_stream("/9/0/2", None)
+    assert block1(link, "/9/0/2", b"y" * 40, 0)[0][-1] == 0x44
+    assert link.client.get("/9/0/2") == b"y" * 40
+
+
+def test_two_transfers_take_turns():
+    # the message ids go on beyond 255, and beyond 65535
+    for mid in (245, 0xFFF8):
+        link = opaque_client()
+        s = link.server
+        s.mid = mid
+        a = bytes(range(77))
+        b = b"text number two, which has a bit more than four blocks of sixteen bytes."
+        assert 64 < len(a) <= 80 and 64 < len(b) <= 80
+        for num in range(5):
+            at = 16 * num
+            block = (BLOCK1, num << 4 | (8 if num < 4 else 0))
+            code = 0x5F if num < 4 else 0x44
+            assert s.put("/9/0/2", a[at : at + 16], OPAQUE, block).code == code
+            assert s.put("/9/0/0", b[at : at + 16], TEXT, block).code == code
+        assert link.client.get("/9/0/2") == a and link.client.get("/9/0/0") == str(b, "utf8")
+
+
+def test_two_methods_do_not_mix():
+    # PUT and POST of one path, with the same options
+    link = opaque_client()
+    s = link.server
+    a = b"\xc8\x00\x0efirst of them "
+    b = b"\xc8\x02\x0etwo, as bytes."
+    assert len(a) == len(b) == 17
+    for num, more in ((0, 8), (1, 0)):
+        for method, data in ((PUT, a), (POST, b)):
+            m = s.request(
+                method,
+                "/9/0",
+                [(FORMAT, TLV), (BLOCK1, num << 4 | more)],
+                data[16 * num : 16 * num + 16],
+            )
+            assert m.code == (0x5F if more else 0x44), (method, num, m)
+    assert link.client.get("/9/0/0") == "first of them "
+    assert link.client.get("/9/0/2") == b"two, as bytes."
+
+
+def test_options_of_each_block():
+    link = opaque_client()
+    for szx in (None, 3, 5):
+        body, out = pieces(link, "/9/0/2", szx)
+        for num, m in enumerate(out):
+            # the size is told in the first answer to who did not ask for blocks
+            assert (m.opt(SIZE2) is None) == (num > 0 or szx is not None), (szx, num)
+            assert m.opt(BLOCK1) is None and m.opt(OBSERVE) is None
+    m = link.server.get("/3/0/0")
+    assert m.opt(SIZE2) is None and m.opt(BLOCK2) is None and not m.all(ETAG)

@@ -65,10 +65,7 @@ def accounts(b, uri="coap://server", ssid=101):
 
 
 def state(link):
-    inst = link.client.tree.inst
-    return sorted(
-        [(o, i, r, repr(inst[o][i][r])) for o in inst for i in inst[o] for r in inst[o][i]]
-    )
+    return everything(link.client)
 
 
 def test_client_initiated():
@@ -192,15 +189,13 @@ def test_delete():
     accounts(b)
     c = link.client
     assert b.put("/1/1", server(5), TLV).code == _CHANGED
-    assert b.delete("/1/1").code == _DELETED and 1 not in c.tree.inst[1]
-    assert b.delete("/1").code == _DELETED and c.tree.inst[1] == {}
-    assert b.delete("/0").code == _DELETED and list(c.tree.inst[0]) == [0]
+    assert b.delete("/1/1").code == _DELETED and 1 not in ids(c, 1)
+    assert b.delete("/1").code == _DELETED and ids(c, 1) == []
+    assert b.delete("/0").code == _DELETED and ids(c, 0) == [0]
     accounts(b)
     assert b.delete("/").code == _DELETED
     # the bootstrap server's account and the device object stay
-    assert (
-        list(c.tree.inst[0]) == [0] and c.tree.inst[1] == {} and c.get("/3/0/0") == "MicroPython"
-    )
+    assert ids(c, 0) == [0] and ids(c, 1) == [] and c.get("/3/0/0") == "MicroPython"
 
 
 def test_inconsistent():
@@ -288,7 +283,7 @@ def test_triggered_by_a_server():
     link, b = factory(registered=True)
     old = link.peer("old")
     assert link.client.stat() == 2 and not b.heard
-    link.client.tree.level = 1
+    register_level(link.client, 1)
     m = old.post("/1/1/9")
     if m.code == _NOT_FOUND:
         raise Skip("1/x/9 is of a later version")
@@ -356,7 +351,7 @@ def test_all_hold_still_while_it_writes():
         link.account(5, "coap://third", 105)
         third = link.peer("third")
         third.reply = lambda m: None
-        c.register([x for x in c.sessions if x.bootstrap][0])
+        register_all(c)
         link.run(1)
         s.observe("/3/0/14", 0)
         s.observe("/1/0/1", 0)
@@ -427,10 +422,11 @@ def test_the_account_ends():
     link.until("REGISTRATION_COMPLETE")
     c = link.client
     link.run(95)
-    assert b.open and list(c.tree.inst[0]) == [0, 1]
+    assert b.open and ids(c, 0) == [0, 1]
     link.run(10)
-    assert not b.open and list(c.tree.inst[0]) == [1] and c.stat() == 2
-    assert not c.every and len(c.sessions) == 1
+    assert not b.open and ids(c, 0) == [1] and c.stat() == 2
+    n = counts(c)
+    assert n["pollers"] == 0 and n["sessions"] == 1
     assert link.peer("server").get("/3/0/0").code == _CONTENT
     # there is no bootstrap any more, and no end to what goes on
     assert raises(ValueError, c.start, None, True)
@@ -449,8 +445,8 @@ def test_the_account_ends():
         assert b.post("/bs").code == _CHANGED
         link.until("REGISTRATION_COMPLETE")
         link.run(seconds)
-        assert b.open == opened and (0 in link.client.tree.inst[0]) == opened
-    assert not link.client.every
+        assert b.open == opened and (0 in ids(link.client, 0)) == opened
+    assert not counts(link.client)["pollers"]
     # not while the server writes
     link, b = started()
     accounts(b)
@@ -469,13 +465,13 @@ def test_the_account_ends():
     b.reply = lambda m: None
     link.client.start()
     link.run(60)
-    assert 0 in link.client.tree.inst[0]
+    assert 0 in ids(link.client, 0)
 
 
 def test_access_control():
     acl = tlv(0, 3) + tlv(1, 0) + b"\x86\x02\x41\x65\x01\x41\x66\x03" + tlv(3, 101)
     try:
-        from lwm2m.model_standard import TABLE
+        from lwm2m.model.tables.standard import TABLE
         from lwm2m.objects import access
     except ImportError:
         # an image without it
@@ -484,7 +480,7 @@ def test_access_control():
         return
     # an application that has not taken the object's table up
     link, b = started()
-    assert b.put("/2/0", acl, TLV).code == _NOT_FOUND and 2 not in link.client.tree.inst
+    assert b.put("/2/0", acl, TLV).code == _NOT_FOUND and ids(link.client, 2) is None
     link, b = factory()
     link.client.objects(TABLE)
     link.client.start()
@@ -574,7 +570,7 @@ def test_nothing_to_start_with():
     for bootstrap in (False, True):
         assert raises(ValueError, link.client.start, None, bootstrap)
         assert link.client.poll(link.ticks()) == -1 and not link.events
-        assert link.client.stat() == 0 and not link.client.active() and not link.client.sessions
+        assert link.client.stat() == 0 and not link.client.active()
     # a client that is registered stays so
     link = Link()
     assert raises(ValueError, link.client.start, None, True)
@@ -618,3 +614,69 @@ def test_finish_twice():
     out = [m for m in b.heard if m.mid == 0x500]
     assert len(out) >= 1 and all([m.code == _CHANGED for m in out])
     assert link.client.stat() == 2 and link.names().count("BOOTSTRAP_TRANSFER_COMPLETE") == 1
+
+
+def test_discover_to_the_letter():
+    link = Link(uri=None, start=False, version="1.1")
+    link.client.delete("/0/0")
+    link.account(4, "coap://boot", 0, True)
+    b = link.peer("boot")
+    link.client.start()
+    link.until("BOOTSTRAP_REG_COMPLETE")
+    assert b.put("/0/1", security("coap://server", 101), TLV).code == _CHANGED
+    assert b.put("/1/7", server(101), TLV).code == _CHANGED
+    assert b.get("/", LINK).payload.split(b",") == [
+        b"</>;lwm2m=1.1",
+        b"</0>;ver=1.1",
+        b'</0/1>;ssid=101;uri="coap://server"',
+        b"</0/4>",
+        b"</1>;ver=1.1",
+        b"</1/7>;ssid=101",
+        b"</3>;ver=1.1",
+        b"</3/0>",
+    ]
+    assert b.get("/3", LINK).payload == b"</>;lwm2m=1.1,</3>;ver=1.1,</3/0>"
+    # the ids of the two instances of an account need not be the same
+    assert b.post("/bs").code == _CHANGED
+    link.until("REGISTRATION_COMPLETE")
+    assert "lt=500" in link.peer("server").requests[0].query()
+
+
+def test_keys_must_be_whole():
+    for more, code in (
+        (tlv(3, "a") + tlv(5, "b"), _CHANGED),
+        (tlv(3, "a"), _ACCEPT),
+        (tlv(5, "b"), _ACCEPT),
+        (tlv(3, "") + tlv(5, "b"), _ACCEPT),
+        (b"", _ACCEPT),
+    ):
+        link, b = started()
+        # what comes there is DTLS
+        link.peer("server").hear = lambda d: None
+        accounts(b)
+        values = tlv(0, "coaps://server") + tlv(1, 0) + tlv(2, 0) + tlv(10, 101) + more
+        assert b.put("/0/1", values, TLV).code == _CHANGED
+        assert b.post("/bs").code == code, more
+
+
+def test_its_own_account_stays_a_bootstrap_servers():
+    link, b = started()
+    own = tlv(0, "coap://boot") + tlv(1, 1) + tlv(2, 3)
+    other = tlv(0, "coap://server") + tlv(1, 0) + tlv(2, 3) + tlv(10, 101)
+
+    def both(first, second):
+        return bytes((0x08, 0, len(first))) + first + bytes((0x08, 1, len(second))) + second
+
+    for path, data, code in (
+        ("/0/0", own, _CHANGED),
+        ("/0/0", other, _BAD),
+        ("/0/0", tlv(0, "coap://boot"), _BAD),
+        ("/0", both(own, other), _CHANGED),
+        ("/0", both(other, own), _BAD),
+        ("/0", both(other, other), _BAD),
+        ("/0/1", other, _CHANGED),
+    ):
+        before = state(link)
+        assert b.put(path, data, TLV).code == code, (path, data)
+        assert code == _CHANGED or state(link) == before
+    assert link.client.get("/0/0/1") is True and link.client.get("/0/1/1") is False

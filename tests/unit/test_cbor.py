@@ -1,9 +1,8 @@
 # CBOR: the reader against the examples of RFC 8949, single values (Core 1.1.1 7.4.3), malformed data
 # SPDX-License-Identifier: MIT
-from binascii import unhexlify
 
 from codec import *
-from link import raises
+from link import raises, unhexlify
 from lwm2m.formats import cbor
 
 INF = float("inf")
@@ -153,6 +152,8 @@ REFUSED = (
     "9f9f9f9f9f9f9fffffffffffffff",
 )
 
+EPSILON = 1e-15 if 16e8 + 0.5 > 16e8 else 1e-6
+
 
 def item(text):
     c = cbor.Reader(memoryview(unhexlify(text)))
@@ -162,7 +163,9 @@ def item(text):
 def test_examples_of_the_rfc():
     for text, value in EXAMPLES:
         c, v = item(text)
-        assert v == value and type(v) is type(value), (text, v)
+        # the literal here may be a last bit off: MicroPython reads decimals only that well
+        near = v == value or isinstance(v, float) and abs(v - value) <= abs(value) * EPSILON
+        assert near and type(v) is type(value), (text, v)
         assert c.p == len(text) // 2, text
     for text in ("fa7fc00000", "fb7ff8000000000000"):
         c, v = item(text)
@@ -226,7 +229,7 @@ def test_values():
     for kind, v, d in VALUES:
         path = "/1000/0/%d" % kind
         give(t, path, v)
-        c = canonical(t.row(1000, kind), v)
+        c = to_stored(t.definition(1000, kind), v)
         assert encode(cbor, t, path) == d, (kind, v, encode(cbor, t, path))
         assert decode(cbor, t, path, d) == [(0, kind, -1, c)]
         give(t, "/1000/0/%d" % (10 + kind), {2: v, 70: v})

@@ -1,13 +1,11 @@
 # Read-, Write- and Observe-Composite (Core 1.1.1 6.3.8, 6.3.9, 6.4.4): any mix of paths, all or nothing, notifications
 # SPDX-License-Identifier: MIT
-import json
 
 import lwm2m_port
 from codec import table
 from link import *
-from lwm2m.coap import CoapError
-from lwm2m.model_ipso import TABLE as IPSO
-from lwm2m.tree import LATER
+from lwm2m import LATER, CoapError
+from lwm2m.model.tables.ipso import TABLE as IPSO
 
 SENML_JSON, SENML_CBOR, LWM2M_CBOR = 110, 112, 11544
 A = "/3303/0/5700"
@@ -524,7 +522,7 @@ def test_cached_values_are_told_with_their_times():
     link.run(1)
     times = [(x.get("t"), x.get("v")) for x in json.loads(s.notes(m.token)[-1].payload)]
     assert times == [(None, None), (1700000000, 1.0), (1700000010, 2.0)]
-    assert not link.client.tree.series.entries(3303, 0, 5700)
+    assert not series(link.client, A)
     link.client.set("/1001/0/1", "x")
     link.run(1)
     assert told(s.notes(m.token)[-1]) == {A: 2.0, "/1001/0/1": "x"}
@@ -564,3 +562,95 @@ def test_later_blocks_are_asked_for_without_the_payload():
     link, s = client()
     assert s.request(FETCH, "/", [(FORMAT, SENML_JSON), (BLOCK2, 1 << 4 | 5)]).code == 0x80
     assert s.request(FETCH, "/", [(FORMAT, SENML_JSON)]).code == 0x80
+
+
+# object 1005, where everything begins at 0: 0 may only be written, 1 has instances, 2 a number
+SECRET = table(1005, [(0, 2, 2), (1, 11, 2), (2, 3, 2)])
+
+
+def test_ids_that_are_zero():
+    link, s = client()
+    c = link.client
+    c.objects(SECRET)
+    c.create("/1005/0")
+    for path, v in (("/1005/0/0", 42), ("/1005/0/1", {0: 7, 2: 8}), ("/1005/0/2", 9)):
+        c.set(path, v)
+    rest = {"/1005/0/1/0": 7, "/1005/0/1/2": 8, "/1005/0/2": 9}
+    # what may only be written is left out, alone and with the rest
+    assert fetch(s, "/1005/0/0").code == 0x84
+    assert told(fetch(s, "/1005/0/0", "/1005/0/2")) == {"/1005/0/2": 9}
+    for path in ("/1005", "/1005/0"):
+        assert told(fetch(s, path)) == rest, path
+    # one instance of a resource, the first
+    assert told(fetch(s, "/1005/0/1/0")) == {"/1005/0/1/0": 7}
+    assert fetch(s, "/1005/0/1/1").code == fetch(s, "/1005/0/2/0").code == 0x84
+    # it is written beside the others, and keeps them
+    assert ipatch(s, {"n": "/1005/0/1/0", "v": 1}).code == 0x44
+    assert c.get("/1005/0/1") == {0: 1, 2: 8}
+    assert ipatch(s, {"n": "/1005/0/1/3", "v": 2}, {"n": "/1005/0/1/0", "v": 3}).code == 0x44
+    assert c.get("/1005/0/1") == {0: 3, 2: 8, 3: 2}
+    assert ipatch(s, {"n": "/1005/0/0", "v": 43}, {"n": "/1005/0/2", "v": 10}).code == 0x44
+    assert c.get("/1005/0/0") == 43 and c.get("/1005/0/2") == 10
+    # and observed
+    m = watch(s, "/1005/0/1/0", as_is=True)
+    c.set("/1005/0/1", {0: 4, 2: 8})
+    link.run(1)
+    assert told(s.notes(m.token)[-1]) == {"/1005/0/1/0": 4}
+    n = len(s.notes(m.token))
+    c.set("/1005/0/1", {0: 4, 2: 9})
+    link.run(1)
+    assert len(s.notes(m.token)) == n
+    # nothing of object 0, not even by its first instance and resource
+    for path in ("/0", "/0/0", "/0/0/0"):
+        assert fetch(s, path).code == 0x84 and fetch(s, path, "/1005/0/2").code == 0x45
+        assert ipatch(s, {"n": "/0/0/0", "vs": "coap://other"}).code == 0x81
+
+
+def test_what_a_composite_write_may_not_name():
+    link, s = client()
+    before = everything(link.client)
+    for records, code in (
+        (({"n": "/3303/0", "v": 1},), 0x80),
+        (({"n": "/3303", "v": 1},), 0x80),
+        (({"n": "/3303/9/5700", "v": 1},), 0x84),
+        (({"n": "/999/0/0", "v": 1},), 0x84),
+        (({"n": "/1001/0/99", "v": 1},), 0x84),
+        (({"n": "/1001/0/4", "vs": "x"},), 0x85),
+        (({"n": "/1001/0/2", "v": 1},), 0x80),
+        (({"n": "/1001/0/1/0", "vs": "x"},), 0x80),
+        (({"n": "/1001/0/1"},), 0x80),
+        (({"n": "/1001/0/1", "vs": "new"}, {"n": "/1001/0/4", "vs": "x"}), 0x85),
+    ):
+        assert ipatch(s, *records).code == code, records
+        assert everything(link.client) == before, records
+
+
+def test_object_0_is_not_observed_either():
+    link, s = client()
+    m = watch(s, "/0", A, as_is=True)
+    assert sorted([x[0] for x in link.client.observations() if x[0] != "/0"]) == [A]
+    link.client.set("/1001/0/1", "another")
+    link.client.set("/3/0/14", "+05:00")
+    link.run(5)
+    assert s.notes(m.token) == []
+    link.client.set(A, 1.0)
+    link.run(5)
+    assert len(s.notes(m.token)) == 1 and list(told(s.notes(m.token)[0])) == [A]
+
+
+def test_an_instance_of_a_single_resource_is_left_out():
+    link, s = client()
+    for path in ("/3303/0/5701/0", "/3/0/14/0", A + "/0"):
+        m = watch(s, path, B, as_is=True)
+        assert told(m) == {B: 30.0}, path
+        for v in ("x", "y"):
+            link.client.set("/3303/0/5701", v)
+            link.client.set("/3/0/14", v)
+            link.client.set(A, float(len(s.heard)))
+            link.run(2)
+        n = len(s.notes(m.token))
+        link.client.set(B, 31.0)
+        link.run(2)
+        assert len(s.notes(m.token)) == n + 1 and told(s.notes(m.token)[-1]) == {B: 31.0}
+        assert s.request(GET, "/3/0/0", [(OBSERVE, 1)], token=m.token).code == 0x45
+        link.client.set(B, 30.0)

@@ -1,8 +1,8 @@
 # AES-128-CCM-8 and the TLS 1.2 PRF against published vectors; additional data of records
 # SPDX-License-Identifier: MIT
-from binascii import hexlify, unhexlify
+from link import hexlify, struct, unhexlify
 from lwm2m.dtls import record
-from lwm2m.dtls.handshake import prf
+from lwm2m.crypto.prf import prf
 
 
 def unhex(s):
@@ -18,7 +18,7 @@ def ccm(key, nonce, data, a, opening=False):
     # Sequence number and type are a part of `a`; the second place of the size falls upon the first.
     c.size = 14
     b = bytearray(len(data) + 16)
-    b[: len(data)] = data
+    struct.pack_into("%ds" % len(data), b, 0, data)
     c.crypt(a[8], a[:8], nonce[4:], memoryview(b), 0, len(data), opening)
     return bytes(b[: len(data)]), bytes(b[len(data) : len(data) + 8])
 

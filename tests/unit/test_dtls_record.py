@@ -1,19 +1,6 @@
 # DTLS records of an established session: replay, alerts, broken input, what survives a deep sleep
 # SPDX-License-Identifier: MIT
-from lwm2m.dtls.record import Secure
-from test_dtls_handshake import (
-    CBC,
-    CCM,
-    HAVE_CBC,
-    Link,
-    Random,
-    Server,
-    client,
-    exchange,
-    opened,
-    send,
-    talk,
-)
+from dtls_server import *
 
 # Records that a session gets before its end; the same session must live on.
 MUTATIONS = 100000
@@ -179,8 +166,8 @@ def test_dump_and_restore():
             for _ in range(3):
                 # A sleep: another object, another port, no handshake.
                 top = c.seq
-                link = Link()
-                c = Secure(
+                link = Wire()
+                c = Connection(
                     link,
                     "device",
                     server.key,
@@ -219,8 +206,8 @@ def test_no_number_twice():
         if random.below(3) == 0 and c.seq:
             save(c.dump())
         if store[0]:
-            link = Link()
-            c = Secure(link, "device", server.key, random=None, session=store[0], save=save)
+            link = Wire()
+            c = Connection(link, "device", server.key, random=None, session=store[0], save=save)
             assert c.state == 2
 
 

@@ -1,7 +1,8 @@
 # Conversations recorded with other implementations, byte for byte: handshake, Connection ID, records, close
 # SPDX-License-Identifier: MIT
 from binascii import hexlify, unhexlify
-from lwm2m.dtls.record import Secure
+from dtls_server import CBC, CCM, HAVE_CBC, Connection
+from link import Skip
 
 # Key 00 01 .. 0f, identity "device", and "random" bytes 00 01 02 .. on the client's side.
 # ">" was sent by the client, "<" by the server.
@@ -53,6 +54,63 @@ MBEDTLS = (
     "> 19fefd0001000000000002aabbccddeeff0013000100000000000279441a27a27461e21f5bab",
 )
 
+# OpenSSL 3.0.19 once more: PSK-AES128-CBC-SHA256 without (-no_etm) and with encrypt-then-MAC
+OPENSSL_CBC = (
+    "> 16fefd000000000000000000470100003b000000000000003bfefd000102030405060708090a0b0c0d0e"
+    "0f101112131415161718191a1b1c1d1e1f0000000400ae00ff0100000d00170000003600010000160000",
+    "< 16feff00000000000000000023030000170000000000000017feff1496f501b936584ac836114797d7e2"
+    "d9b9808fcdad",
+    "> 16fefd0000000000000001005b0100004f000100000000004ffefd000102030405060708090a0b0c0d0e"
+    "0f101112131415161718191a1b1c1d1e1f001496f501b936584ac836114797d7e2d9b9808fcdad000400ae"
+    "00ff0100000d00170000003600010000160000",
+    "< 16fefd0000000000000001005d020000510001000000000051fefd6368a10899dc0e70eb27048ac5193c"
+    "6498e9fd7465f8683cbc6b25ce6331abe92015c24d37e410405f92773f139f0a57dfc38ab8244c89c131c4"
+    "4bfcac52f7cbd600ae000009ff010001000017000016fefd0000000000000002000c0e0000000002000000"
+    "000000",
+    "> 16fefd00000000000000020014100000080002000000000008000664657669636514fefd000000000000"
+    "000300010116fefd0001000000000000005049499651eea418cbee6953410537d633cf51fa9c30534c3340"
+    "ffdc7f573b8eaa1db96ec86456519ebbe34872e77266e38a71cc060cbdef2f58c03ecde13e58cdd9a05e2b"
+    "e4f782ee2be7fd3f13573f18",
+    "< 14fefd000000000000000300010116fefd00010000000000000050cd16f49e6450d11991a35906b18427"
+    "2a4f723775e5888d2310c0d6321d77ad355f67a215da6f51435435c3e16394c2867391982cd1e31da9e05e"
+    "ea1b30953bce4c7024e08a878bba70726dddb85eb02f",
+    "> 17fefd00010000000000010050562a6f7d2a0cab2046c1f42a774e014542f73cb05865078fccaefe0e03"
+    "86308f2c1b0534ccbf7cc5c64eedf1ae102860f4de71faac8e47f0b03a56e88d41202f643de66c6fe6d336"
+    "cb813062fb9747cd",
+    "< 17fefd00010000000000010040b1fb5cbc562036f420d371f635dd644ca55863df90706f85b371d44aef"
+    "c2f680a4237305d4e908c449dd2afb74caf61695c1c767a018579e2fdca61a4d281187",
+    "> 15fefd000100000000000200404a5e03bc07b9c23b0b73c3daabd3f0192dc3772cb7e671a3901c3805ba"
+    "2ddf0f2fb6cc80699c3d33db8cf5d2979e24412246d13f70884bcb55d5907fd033542e",
+)
+
+OPENSSL_ETM = (
+    "> 16fefd000000000000000000470100003b000000000000003bfefd000102030405060708090a0b0c0d0e"
+    "0f101112131415161718191a1b1c1d1e1f0000000400ae00ff0100000d00170000003600010000160000",
+    "< 16feff00000000000000000023030000170000000000000017feff146af30a377ef1964749c4bb4d4fa3"
+    "08c5ed2e2ecc",
+    "> 16fefd0000000000000001005b0100004f000100000000004ffefd000102030405060708090a0b0c0d0e"
+    "0f101112131415161718191a1b1c1d1e1f00146af30a377ef1964749c4bb4d4fa308c5ed2e2ecc000400ae"
+    "00ff0100000d00170000003600010000160000",
+    "< 16fefd00000000000000010061020000550001000000000055fefd0bd5663c2d396f901c6092cf7e3034"
+    "063232be3d9015648a3666fee03f3fd58d20e894065d8148118c411fce5da1f411b4594f062a4bce8ac6ec"
+    "f802ad16f958f000ae00000dff01000100001600000017000016fefd0000000000000002000c0e00000000"
+    "02000000000000",
+    "> 16fefd00000000000000020014100000080002000000000008000664657669636514fefd000000000000"
+    "000300010116fefd0001000000000000005091647724c5b14b6df4b3955d885fef6f8923d08c1e95e79398"
+    "980329ee4e2e27a65f2e864a0e06ad47411481c53e666b7dd5d40060964386df159ec67a77202c12c87d40"
+    "4f91ba98fce0fb25d99fd973",
+    "< 14fefd000000000000000300010116fefd00010000000000000050ed5fa210c464e2d159e289f7d82ef4"
+    "4c6e2e164d87dfd3f606c6556b9552fc3ed9eeef6a556bfb8a0fff6d1f227dfe2ec8572731535b040855ee"
+    "7323d0bd4bc95565f65671905452c48865909124f330",
+    "> 17fefd00010000000000010050b659aa80f0470c42837a7e743bb70ec759b99bd63c28cc3e8c2ee702a6"
+    "8728a2c96d524179311c566f038362307fe38d7ba79db1d841dd767d17a146330d5102aedb71f20b52377c"
+    "2599b7e9a86a7243",
+    "< 17fefd000100000000000100406e3b20d92f68e1f5e5f7ba62362a205d34813ce2006a7f4443886d8d0a"
+    "8327bd14721f1e8f44c4459658b851909e08ddfa9bf28c45ea0f18ecef03270c1527a9",
+    "> 15fefd0001000000000002004015a9687e3ad7a82e87f71f9d439551ff46f8a0b32fc19007872f9e5c70"
+    "c78b4c6611bd1f797f065bd73f8294cd4e90782a01735bd5a058e54235c6d09f929a3e",
+)
+
 REQUEST = b"GET / HTTP/1.0\r\n"
 
 
@@ -64,9 +122,21 @@ class Wire:
         self.sent.append("> " + hexlify(bytes(buf[start:end])).decode())
 
 
-def play(rows, cid, want):
+def begin(cid, suite=CCM):
     wire = Wire()
-    c = Secure(wire, "device", bytes(range(16)), cid=cid, random=lambda n: bytes(range(n)))
+    c = Connection(
+        wire,
+        "device",
+        bytes(range(16)),
+        suites=(suite,),
+        cid=cid,
+        random=lambda n: bytes(range(n)),
+    )
+    return c, wire
+
+
+def play(rows, cid, want, suite=CCM):
+    c, wire = begin(cid, suite)
     c.connect(0)
     got = None
     asked = False
@@ -89,6 +159,43 @@ def play(rows, cid, want):
     assert not wire.sent
     assert got == want, got
     assert asked and c.state == 0
+
+
+def before_the_answer(rows):
+    """A client that has heard all but the last datagram of the server's, and that datagram."""
+    c, wire = begin(True, CBC)
+    c.connect(0)
+    heard = [unhexlify(row[2:]) for row in rows if row[0] == "<"]
+    for d in heard[:-1]:
+        c.feed(d, 0)
+    assert c.state == 2
+    return c, heard[-1]
+
+
+def test_openssl_with_cbc():
+    if not HAVE_CBC:
+        raise Skip("no CBC here")
+    for rows in (OPENSSL_CBC, OPENSSL_ETM):
+        play(rows, True, b"hello\n", CBC)
+
+
+def test_forged_records_of_openssl():
+    # no bit of IV, ciphertext, MAC and padding may change
+    if not HAVE_CBC:
+        raise Skip("no CBC here")
+    for rows in (OPENSSL_CBC, OPENSSL_ETM):
+        c, d = before_the_answer(rows)
+        for bit in range(13 * 8, len(d) * 8):
+            forged = bytearray(d)
+            forged[bit >> 3] ^= 1 << (bit & 7)
+            assert c.feed(bytes(forged), 0) is None, bit
+        for size in (0, 1, 15, 16, 31, 32, 47, 48, 63):
+            assert c.feed(d[:11] + bytes((0, size)) + d[13 : 13 + size], 0) is None, size
+        # nor blocks of it stand elsewhere
+        for first in range(13, len(d), 16):
+            cut = d[13:first] + d[first + 16 :]
+            assert c.feed(d[:11] + bytes((0, len(cut))) + cut, 0) is None
+        assert bytes(c.feed(d, 0)) == b"hello\n"
 
 
 def test_openssl():

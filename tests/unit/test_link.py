@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 from codec import encode, tree
 from link import *
-from lwm2m.coap import Writer
+from lwm2m.coap.message import Writer
 from lwm2m.client import Client
-from lwm2m.model_ipso import TABLE as IPSO
-from lwm2m.model_standard import TABLE as STANDARD
+from lwm2m.model.tables.ipso import TABLE as IPSO
+from lwm2m.model.tables.standard import TABLE as STANDARD
 
 
 def registration(t, root="", window=2000):
@@ -15,19 +15,19 @@ def registration(t, root="", window=2000):
     while True:
         w = Writer(window + 20)
         w.begin(0, 2, 0, b"")
-        w.body(len(out), window)
-        c.links(w)
-        more = w.end()
-        out += bytes(w.buf[5 : w.pos])
+        w.begin_payload(len(out), window)
+        c.put_registration(w)
+        more = w.end_payload()
+        out += bytes(w.buffer[5 : w.position])
         if not more:
             return out
 
 
 def sample(level=0):
     t = tree(IPSO)
-    t.level = level
-    del t.inst[1000]
-    t.inst.update(
+    t.minor = level
+    del t.objects[1000]
+    t.objects.update(
         {0: {0: {}, 1: {}}, 1: {0: {}}, 3: {0: {}}, 3303: {0: {}, 2: {}, 1: {}}, 3304: {}}
     )
     return t
@@ -40,7 +40,7 @@ def test_registration():
     assert registration(t, "lwm2m").split(b",") == [b'</lwm2m>;rt="oma.lwm2m"'] + [
         x.replace(b"</", b"</lwm2m/") for x in plain.split(b",")
     ]
-    t.level = 1
+    t.minor = 1
     first = b'rt="oma.lwm2m";ct="60 110 112 11542 11543 11544"'
     assert registration(t).split(b",")[0] == b"</>;" + first
     assert registration(t, "a/b").split(b",")[0] == b"</a/b>;" + first
@@ -56,8 +56,8 @@ def test_versions_of_the_newer_protocol():
 
 def test_an_object_without_instances():
     t = tree(STANDARD)
-    t.inst = {0: {0: {}}, 1: {0: {}}, 5: {}}
-    t.level = 0
+    t.objects = {0: {0: {}}, 1: {0: {}}, 5: {}}
+    t.minor = 0
     assert registration(t) == b"</1/0>,</5>"
 
 
@@ -154,7 +154,10 @@ def two_servers():
     link.account(1, "coap://other", 2)
     link.client.start()
     link.until(
-        lambda: len(link.client.sessions) == 2 and link.names().count("REGISTRATION_COMPLETE") == 2
+        lambda: (
+            counts(link.client)["sessions"] == 2
+            and link.names().count("REGISTRATION_COMPLETE") == 2
+        )
     )
     return link
 
@@ -185,3 +188,15 @@ def test_hostile_requests():
     ):
         m = s.get(path, LINK)
         assert m.code in (0x84, 0x85, 0x80), (path, m)
+
+
+def test_instances_in_their_order():
+    link = Link(start=False)
+    c = link.client
+    c.objects(IPSO)
+    for k in (5, 2):
+        c.create("/3303/%d" % k)
+    c.start()
+    link.until("REGISTRATION_COMPLETE")
+    for payload in (link.server.requests[0].payload, link.server.get("/3303", LINK).payload):
+        assert 0 < payload.find(b"</3303/2>") < payload.find(b"</3303/5>")

@@ -1,10 +1,9 @@
 # LwM2M CBOR (Core 1.2 7.4.4): maps in maps, keys of several ids, paths that a request leaves out
 # SPDX-License-Identifier: MIT
-from binascii import unhexlify
 
 from codec import *
-from link import raises
-from lwm2m.coap import Writer
+from link import raises, unhexlify
+from lwm2m.coap.message import Writer
 from lwm2m.formats import lwm2m_cbor as fmt
 from test_senml import device, every, full, values
 
@@ -132,16 +131,16 @@ def test_refused():
 
 def test_several_paths():
     t = full()
-    t.inst[0] = {0: {0: b"coap://secret"}}
+    t.objects[0] = {0: {0: b"coap://secret"}}
     w = Writer(2000)
     w.begin(0, 0, 0, b"")
-    w.body(0, 1900)
+    w.begin_payload(0, 1900)
     fmt.encode_all(
         w,
         t,
         [[0, -1, -1, -1], [1000, 0, 1, -1], [1000, 0, 2, -1], [1000, 1, 12, 0], [1000, 7, -1, -1]],
     )
-    found = every(fmt, t, bytes(w.buf[5 : 5 + w.at]))
+    found = every(fmt, t, bytes(w.buffer[5 : 5 + w.written]))
     assert [x[:4] for x in found] == [(1000, 0, 1, -1), (1000, 0, 2, -1), (1000, 1, 12, 0)]
 
 

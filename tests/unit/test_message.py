@@ -1,13 +1,14 @@
 # Reading and writing single CoAP messages (RFC 7252 3, 5.4, 5.10)
 # SPDX-License-Identifier: MIT
 from link import *
-from lwm2m.coap import CoapError, Packet, Writer
+from lwm2m.coap.message import Message, Writer
+from lwm2m.coap.numbers import CoapError
 
 _P = [(URI_PATH, "3303"), (URI_PATH, "1"), (URI_PATH, "5700")]
 
 
 def parse(d, root=()):
-    p = Packet()
+    p = Message()
     return p.parse(d, root), p
 
 
@@ -21,10 +22,10 @@ def test_header():
     for typ in range(4):
         for token in (b"", b"x", b"12345678"):
             err, p = parse(build(typ, 0x45, 0xFEDC, token, (), b"pay"))
-            assert (err, p.typ, p.code, p.mid, bytes(p.token)) == (0, typ, 0x45, 0xFEDC, token)
-            assert bytes(p.d[p.a : p.b]) == b"pay"
+            assert (err, p.mtype, p.code, p.mid, bytes(p.token)) == (0, typ, 0x45, 0xFEDC, token)
+            assert bytes(p.data[p.start : p.end]) == b"pay"
     err, p = parse(build(CON, GET, 1))
-    assert err == 0 and p.a == p.b
+    assert err == 0 and p.start == p.end
 
 
 def test_paths():
@@ -68,16 +69,25 @@ def test_options():
             (SIZE1, 70000),
         ]
     )
-    assert (p.obs, p.ct, p.accept, p.b2, p.b1, p.size1) == (0, 11542, 40, 0x1E, 0xFFFFFE, 70000)
+    assert (p.observe, p.content_format, p.accept, p.block2, p.block1, p.size1) == (
+        0,
+        11542,
+        40,
+        0x1E,
+        0xFFFFFE,
+        70000,
+    )
     p = parts([(QUERY, "pmin=1"), (QUERY, ""), (QUERY, "x" * 255)])
     assert [bytes(q) for q in p.query] == [b"pmin=1", b"", b"x" * 255]
     p = parts([(LOCATION, "rd"), (LOCATION, "a b"), (LOCATION, "")])
     assert [bytes(q) for q in p.query] == [b"rd", b"a b", b""]
     p = parts([])
-    assert (p.obs, p.ct, p.accept, p.b2, p.b1, p.size1) == (-1,) * 6 and not p.query
+    assert (p.observe, p.content_format, p.accept, p.block2, p.block1, p.size1) == (
+        -1,
+    ) * 6 and not p.query
     # an integer may have leading zeros (3.2), Uri-Host and Uri-Port are understood
     p = parts([(URI_HOST, "h"), (URI_PORT, 5683), (FORMAT, b"\0\x2a")])
-    assert p.ct == 42
+    assert p.content_format == 42
 
 
 def test_not_understood():
@@ -144,7 +154,7 @@ def samples():
 
 
 def test_truncated_and_flipped():
-    p = Packet()
+    p = Message()
     for d in samples():
         for n in range(len(d)):
             assert p.parse(d[:n]) in (-1, 0, 1, 0x82, 0xA5)
@@ -152,7 +162,7 @@ def test_truncated_and_flipped():
             for bit in range(8):
                 m[n] = d[n] ^ 1 << bit
                 assert p.parse(bytes(m), (b"lwm2m",)) in (-1, 0, 1, 0x82, 0xA5)
-                assert 0 <= p.a <= p.b <= len(d)
+                assert 0 <= p.start <= p.end <= len(d)
 
 
 def test_number():
@@ -176,13 +186,13 @@ def written(opts, payload=b"", size=2000):
     w = Writer(size, 5, 9)
     w.begin(CON, PUT, 0xABCD, b"tok")
     for num, v in opts:
-        w.opt(num, v)
+        w.option(num, v)
     if payload:
-        w.body(0, size)
+        w.begin_payload(0, size)
         w.put(payload)
-        assert not w.end()
-    assert bytes(w.buf[:5]) == bytes(5)
-    return Msg(bytes(w.buf[w.head : w.pos]))
+        assert not w.end_payload()
+    assert bytes(w.buffer[:5]) == bytes(5)
+    return Msg(bytes(w.buffer[w.headroom : w.position]))
 
 
 def test_writer():
@@ -208,29 +218,29 @@ def test_writer():
 def test_writer_bounds():
     w = Writer(64)
     w.begin(CON, PUT, 1, b"12345678")
-    w.opt(11, b"x" * 40)
-    assert refused(w.opt, 11, b"y" * 20) == 0x8D
+    w.option(11, b"x" * 40)
+    assert refused(w.option, 11, b"y" * 20) == 0x8D
     w = Writer(2000)
     w.begin(CON, PUT, 1, b"")
-    assert refused(w.opt, 11, b"x" * 269) == 0x8D
+    assert refused(w.option, 11, b"x" * 269) == 0x8D
     # a payload never leaves the buffer
     w = Writer(32, 4, 4)
     w.begin(CON, PUT, 1, b"")
-    w.body(0, 1000)
+    w.begin_payload(0, 1000)
     w.put(b"z" * 100)
     w.byte(1)
-    assert w.end() and w.pos <= 36 and w.at == 101
-    assert len(w.buf) == 40 and bytes(w.buf[36:]) == bytes(4)
+    assert w.end_payload() and w.position <= 36 and w.written == 101
+    assert len(w.buffer) == 40 and bytes(w.buffer[36:]) == bytes(4)
 
 
 def test_the_last_byte():
     # a byte that comes right behind the window is not written
     w = Writer(32, 4, 4)
     w.begin(CON, PUT, 1, b"")
-    w.body(0, 1000)
+    w.begin_payload(0, 1000)
     for _ in range(60):
         w.byte(0xEE)
-    assert w.end() and w.pos == 36 and bytes(w.buf[36:]) == bytes(4)
+    assert w.end_payload() and w.position == 36 and bytes(w.buffer[36:]) == bytes(4)
 
 
 def test_window():
@@ -241,18 +251,18 @@ def test_window():
             for piece in (1, 7, 16, 60):
                 w = Writer(128)
                 w.begin(ACK, 0x45, 1, b"")
-                w.body(lo, size)
+                w.begin_payload(lo, size)
                 for k in range(0, 60, piece):
                     if piece == 1:
                         w.byte(whole[k])
                     else:
                         w.put(whole[k : k + piece])
-                more = w.end()
-                m = bytes(w.buf[4 : w.pos])
+                more = w.end_payload()
+                m = bytes(w.buffer[4 : w.position])
                 kept = whole[lo : lo + size]
                 assert m == (b"\xff" + kept if kept else b""), (lo, size, piece, m)
                 assert more == (lo + size < 60), (lo, size)
-                assert w.at == 60
+                assert w.written == 60
 
 
 def test_uint():
@@ -264,10 +274,10 @@ def test_uint():
     ):
         w = Writer(64)
         w.begin(ACK, 0x45, 1, b"")
-        w.body(0, 32)
+        w.begin_payload(0, 32)
         w.uint(v, n)
-        w.end()
-        assert bytes(w.buf[5 : w.pos]) == b, (v, n)
+        w.end_payload()
+        assert bytes(w.buffer[5 : w.position]) == b, (v, n)
 
 
 def test_every_option_length():

@@ -1,7 +1,7 @@
 # Observations, notifications and what steers them (RFC 7641; Core 1.1.1 5.1.2, 6.4)
 # SPDX-License-Identifier: MIT
 from link import *
-from lwm2m.model_ipso import TABLE as IPSO
+from lwm2m.model.tables.ipso import TABLE as IPSO
 
 T = "/3303/0/5700"
 
@@ -441,7 +441,7 @@ def test_attributes_are_bounded():
         link.client.create("/3303/%d" % (k + 1))
         codes.append(s.attributes("/3303/%d" % (k + 1), "pmin=5").code)
     assert 16 <= codes.count(0x44) < 60 and codes[-1] >= 0x80
-    assert len(link.client.sessions[0].attributes) < 60
+    assert counts(link.client)["attributes"] < 60
 
 
 def test_observations_are_bounded():
@@ -506,7 +506,7 @@ def test_functions_that_fail():
     link.run(30)
     m = s.notes(token)[-1]
     assert m.code == 0xA0 and m.opt(OBSERVE) is None and link.client.observations() == []
-    assert link.client.stat() == 2
+    assert link.client.stat() == 2 and printed() == [RuntimeError]
 
 
 def test_values_that_are_read():
@@ -586,8 +586,7 @@ def test_a_confirmable_one_each_day():
 def test_numbers_go_on():
     link, s = client()
     token, _ = watch(link)
-    e = link.client.sessions[0].observed[0]
-    e[6] = 0xFFFFFD
+    set_observe_number(link.client, 0xFFFFFD)
     out = []
     for k in range(5):
         link.client.set(T, 50.0 + k)
@@ -651,3 +650,182 @@ def test_default_mode_of_the_server():
         link.client.set(T, v)
         link.run(5)
         assert s.notes(token)[-1].typ == typ, (mode, con)
+
+
+def switch(**options):
+    """A client with a switch that can be observed, /3347/0/5500."""
+    link, s = client(**options)
+    link.client.create("/3347/0")
+    link.client.set("/3347/0/5500", False)
+    link.run(20)
+    return link, s
+
+
+B = "/3347/0/5500"
+
+
+def test_a_server_writes_its_default_periods():
+    link, s = client()
+    token, at = watch(link, attributes=())
+    assert s.put("/1/0/2", b"10").code == 0x44
+    link.client.set(T, 21.0)
+    link.run(30)
+    assert [m.at - at for m in s.notes(token)] == [10000]
+    assert s.put("/1/0/3", b"60").code == 0x44
+    link.run(100)
+    assert [m.at - at for m in s.notes(token)][:2] == [10000, 70000]
+    # an attribute goes before it
+    assert s.attributes(T, "pmin=1", "pmax=20").code == 0x44
+    n = len(s.notes(token))
+    link.run(45)
+    assert len(s.notes(token)) in (n + 2, n + 3)
+    assert link.client.observations() == [(T, 1, 1, 20)]
+    # by the application, too
+    s.attributes(T, "pmin", "pmax")
+    link.client.set("/1/0/2", 7)
+    link.client.set("/1/0/3", 8)
+    assert link.client.observations() == [(T, 1, 7, 8)]
+    # of no effect: pmax below pmin
+    link.client.set("/1/0/3", 6)
+    assert link.client.observations() == [(T, 1, 7, 0)]
+
+
+def test_minimum_evaluation_period():
+    for query in (("pmin=0", "gt=25"), ("pmin=0",)):
+        link, s = client(version="1.1")
+        assert s.attributes(T, "epmin=10", *query).code == 0x44
+        m = s.observe(T, 0)
+        token, at = m.token, m.at
+        # within the period nothing is looked at
+        link.run(3)
+        link.client.set(T, 30.0)
+        link.run(5)
+        assert s.notes(token) == [], query
+        link.run(5)
+        assert [(m.at - at, m.payload) for m in s.notes(token)] == [(10000, b"30.0")], query
+        # what was otherwise in between is not seen
+        link.client.set(T, 20.0)
+        link.run(1)
+        link.client.set(T, 30.0)
+        link.run(20)
+        assert len(s.notes(token)) == 1 or query == ("pmin=0",), query
+        # beyond the period it is looked at once
+        n = len(s.notes(token))
+        start = link.ms
+        link.client.set(T, 10.0)
+        link.run(1)
+        assert [m.at for m in s.notes(token)[n:]] == [start], query
+
+
+def test_maximum_evaluation_period():
+    # a value that only a function knows is asked for by and by
+    link, s = client(version="1.1")
+    value = [20.0]
+    calls = []
+
+    def read(path, v):
+        calls.append(link.ms)
+        return value[0]
+
+    link.client.on_read(T, read)
+    assert s.attributes(T, "pmin=0", "gt=25", "epmax=10").code == 0x44
+    m = s.observe(T, 0)
+    calls.clear()
+    link.run(45)
+    assert s.notes(m.token) == [] and [t - m.at for t in calls] == [10000, 20000, 30000, 40000]
+    value[0] = 30.0
+    link.run(6)
+    assert [(x.at - m.at, x.payload) for x in s.notes(m.token)] == [(50000, b"30.0")]
+    # without a condition each other value is told
+    link, s = client(version="1.1")
+    link.client.on_read(T, read)
+    assert s.attributes(T, "pmin=0", "epmax=10").code == 0x44
+    m = s.observe(T, 0)
+    link.run(35)
+    assert s.notes(m.token) == []
+    value[0] = 31.0
+    link.run(6)
+    value[0] = 32.0
+    link.run(10)
+    assert [x.payload for x in s.notes(m.token)] == [b"31.0", b"32.0"]
+
+
+def test_edges():
+    for edge, told in (("1", [True, True]), ("0", [False])):
+        link, s = switch(version="1.2")
+        assert s.attributes(B, "pmin=0", "edge=" + edge).code == 0x44
+        m = s.observe(B, 0)
+        for v in (True, False, True):
+            link.client.set(B, v)
+            link.run(2)
+            link.client.set(B, v)
+            link.run(2)
+        assert [x.payload == b"1" for x in s.notes(m.token)] == told, edge
+        assert b";edge=" + edge.encode() in s.get(B, LINK).payload
+    # without it both are told
+    link, s = switch(version="1.2")
+    s.attributes(B, "pmin=0")
+    m = s.observe(B, 0)
+    for v in (True, False, True):
+        link.client.set(B, v)
+        link.run(2)
+    assert [x.payload for x in s.notes(m.token)] == [b"1", b"0", b"1"]
+
+
+def test_attributes_of_each_version():
+    # 1.1 brought epmin and epmax, 1.2 edge, con and hqmax
+    for version, first in (("1.0", 5), ("1.1", 7), ("1.2", 10)):
+        link, s = switch(version=version)
+        names = ("pmin", "pmax", "gt", "lt", "st", "epmin", "epmax", "con", "hqmax")
+        for n, name in enumerate(names):
+            code = 0x44 if n < first else 0x80
+            assert s.attributes(T, name + "=1").code == code, (version, name)
+            assert s.attributes(T, name).code == code, (version, name)
+        code = 0x44 if version == "1.2" else 0x80
+        assert s.attributes(B, "edge=1").code == code
+        # in an Observe request only 1.2 has them
+        m = s.request(GET, T, [(OBSERVE, 0), (ACCEPT, 0), (QUERY, "con=1")])
+        assert (m.code == 0x45) == (version == "1.2"), (version, m)
+    for path, query in (
+        (T, "edge=1"),
+        ("/3347/0", "edge=1"),
+        (B, "edge=2"),
+        (B, "edge=-1"),
+        (T, "con=2"),
+        (T, "epmin=-1"),
+        (T, "epmax=1.5"),
+        (T, "hqmax=x"),
+        (B, "gt=1"),
+        ("/3303/0", "gt=1"),
+        ("/3303", "st=1"),
+        ("/3303/0/5701", "lt=1"),
+    ):
+        assert s.attributes(path, query).code == 0x80, (path, query)
+    # these hold for what is above a resource, too
+    for path in ("/3303", "/3303/0"):
+        for query in ("epmin=1", "epmax=1", "con=1", "hqmax=5"):
+            assert s.attributes(path, query).code == 0x44, (path, query)
+
+
+def test_confirmable_by_attribute():
+    for default in (True, False):
+        for con in ("0", "1", None):
+            link, s = client(version="1.2", confirmable=default)
+            s.attributes(T, "pmin=0")
+            if con:
+                assert s.attributes(T, "con=" + con).code == 0x44
+            m = s.observe(T, 0)
+            link.client.set(T, 30.0)
+            link.run(1)
+            (n,) = s.notes(m.token)
+            assert (n.typ == CON) == (default if con is None else con == "1"), (default, con)
+
+
+def test_one_period_for_both():
+    link, s = client()
+    token, at = watch(link, attributes=("pmin=10", "pmax=10"))
+    assert link.client.observations() == [(T, 1, 10, 10)]
+    link.run(35)
+    assert [m.at - at for m in s.notes(token)] == [10000, 20000, 30000]
+    s.attributes(T, "pmax=9")
+    assert link.client.observations() == [(T, 1, 10, 0)]

@@ -1,12 +1,12 @@
 # The generic platform: datagrams over real sockets (IPv4, IPv6, names), waiting, the clock
 # SPDX-License-Identifier: MIT
-import time
 
-from link import Skip, raises
+from link import Skip, module, raises, time
 
 try:
-    import socket
     from lwm2m.port import generic
+
+    socket = module("socket")
 except ImportError:
     raise Skip("no sockets here")
 

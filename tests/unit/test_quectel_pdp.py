@@ -1,7 +1,7 @@
 # The URC of the packet data context, on a platform that has one
 # SPDX-License-Identifier: MIT
-import sys
 
+from link import sys
 from lwm2m.quectel import Lwm2m
 
 port = sys.modules["lwm2m.port"]

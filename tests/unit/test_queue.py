@@ -1,7 +1,7 @@
 # Queue mode (Core 1.1.1 6.5): the awake window, RX off, and what wakes the client up
 # SPDX-License-Identifier: MIT
 from link import *
-from lwm2m.tree import LATER
+from lwm2m import LATER
 
 
 def asleep(**options):

@@ -1,6 +1,5 @@
 # Every operation of a server, the code for every error, and that what is refused changes nothing
 # SPDX-License-Identifier: MIT
-from binascii import unhexlify
 
 from codec import *
 from link import *
@@ -50,10 +49,7 @@ def client(**options):
 
 
 def state(link):
-    inst = link.client.tree.inst
-    return sorted(
-        [(o, i, r, repr(inst[o][i][r])) for o in inst for i in inst[o] for r in inst[o][i] if o]
-    )
+    return everything(link.client, (0,))
 
 
 def unhex(s):
@@ -162,7 +158,7 @@ def test_refused():
 
 def test_object_0_is_unauthorized():
     link, s = client()
-    before = repr(link.client.tree.inst[0])
+    before = repr(stored(link.client, 0))
     for path in ("/0", "/0/0", "/0/0/0", "/0/0/5", "/0/0/99", "/0/7", "/0/0/0/0"):
         for m in (
             s.get(path),
@@ -177,7 +173,7 @@ def test_object_0_is_unauthorized():
             s.attributes(path, "pmin=5"),
         ):
             assert m.code == _UNAUTHORIZED, (path, m)
-    assert repr(link.client.tree.inst[0]) == before and link.client.observations() == []
+    assert repr(stored(link.client, 0)) == before and link.client.observations() == []
 
 
 def test_read():
@@ -313,6 +309,7 @@ def test_write_functions():
         c.validate("/1000/0/2", f)
         assert s.put("/1000/0/2", b"8").code == code
         assert c.get("/1000/0/2") == (8 if code == _CHANGED else 6)
+    assert printed() == [RuntimeError] * 2
     # a function for a whole object gets the path of the resource
     c.on_write("/1000", lambda path, v: calls.append(path))
     assert s.put("/1000/1/1", b"x").code == _CHANGED and calls[-1] == "/1000/1/1"
@@ -345,6 +342,7 @@ def test_read_functions():
     c.on_read("/1000/0/300", lambda p, v: "made")  # where there is no value
     assert s.get("/1000/0/300", 0).payload == b"made"
     assert link.client.stat() == 2
+    assert printed() == [RuntimeError] * 2 + [ValueError] * 2
 
 
 def test_execute():
@@ -402,7 +400,7 @@ def test_execute_functions():
     ):
         c.on_exec("/1000/0/40", f)
         assert s.post("/1000/0/40").code in code
-    assert c.stat() == 2
+    assert c.stat() == 2 and printed() == [RuntimeError]
 
 
 def test_create():
@@ -438,16 +436,16 @@ def test_create_functions():
     c.on_create("/1000", lambda path, v: 0xA0)
     before = state(link)
     assert s.post("/1000", unhex("0306 c10141"), TLV).code == 0xA0
-    assert state(link) == before and 6 not in c.tree.inst[1000]
+    assert state(link) == before and 6 not in ids(c, 1000)
     c.on_create("/1000", None)
     c.validate("/1000", lambda path, v: False)
-    assert s.post("/1000", unhex("0306 c10141"), TLV).code == _BAD and 6 not in c.tree.inst[1000]
+    assert s.post("/1000", unhex("0306 c10141"), TLV).code == _BAD and 6 not in ids(c, 1000)
 
 
 def test_instances_are_bounded():
     link, s = client(max_instances=5)
     codes = [s.post("/1000", b"", TLV).code for k in range(6)]
-    assert codes[:3] == [_CREATED] * 3 and len(link.client.tree.inst[1000]) == 5
+    assert codes[:3] == [_CREATED] * 3 and len(ids(link.client, 1000)) == 5
     assert min(codes[3:]) >= 0x80
 
 
@@ -560,3 +558,185 @@ def test_gateway_commands():
         assert m.code == code, (v["id"], m)
         done += 1
     assert done > 12 and link.client.get("/3/0/14") == "87x"
+
+
+# object 1003: a value that may only be written stands first; object 1004: two resources that must be given
+SECRET = table(1003, [(0, 2, INTEGER), (1, 3, INTEGER)])
+PAIR = table(1004, [(0, 0x13, STRING), (1, 0x13, STRING), (2, 3, INTEGER)])
+
+
+def test_a_first_resource_that_may_only_be_written():
+    link, s = client(version="1.1")
+    c = link.client
+    c.objects(SECRET)
+    c.create("/1003/0")
+    c.set("/1003/0/0", 42)
+    c.set("/1003/0/1", 7)
+    for accept in (TEXT, TLV, None):
+        assert s.get("/1003/0/0", accept).code == _NOT_ALLOWED
+    assert s.observe("/1003/0/0").code == _NOT_ALLOWED and not c.observations()
+    assert s.get("/1003/0", TLV).payload == unhex("c10107")
+    assert (
+        s.get("/1003", TLV).payload == unhex("030000c10107")
+        or b"*" not in s.get("/1003", TLV).payload
+    )
+    # its value is not to be measured either
+    assert s.attributes("/1003/0/0", "gt=5").code == _BAD
+    assert s.put("/1003/0/0", b"43", TEXT).code == _CHANGED and c.get("/1003/0/0") == 43
+
+
+def test_the_first_of_several_resource_instances():
+    link, s = client(version="1.1")
+    c = link.client
+    for given in (0, 3):
+        c.set("/1000/0/12", {0: 1, 3: 2, 65534: 3})
+        assert s.put("/1000/0/12/%d" % given, b"9", TEXT).code == _CHANGED
+        assert c.get("/1000/0/12") == {0: 9 if not given else 1, 3: 9 if given else 2, 65534: 3}
+        assert s.get("/1000/0/12/%d" % given, TEXT).payload == b"9"
+    # the whole of it is replaced, and a partial update of it adds
+    assert s.put("/1000/0/12", unhex("410507"), TLV).code == _CHANGED
+    assert c.get("/1000/0/12") == {5: 7}
+    assert s.post("/1000/0", unhex("830c 410008"), TLV).code == _CHANGED
+    assert c.get("/1000/0/12") == {5: 7, 0: 8}
+    assert s.observe("/1000/0/12/0", TEXT).payload == b"8"
+    # one that is not there
+    for ri in (1, 4, 65534):
+        assert s.get("/1000/0/12/%d" % ri, TEXT).code == _NOT_FOUND
+    assert s.get("/1000/0/2/0", TEXT).code == _NOT_FOUND
+
+
+def test_delete_a_resource_instance():
+    link, s = client(version="1.1")
+    c = link.client
+    c.set("/1000/0/12", {0: 1, 3: 2})
+    assert s.delete("/1000/0/12/7").code == _NOT_FOUND
+    assert s.delete("/1000/0/12/0").code == _DELETED and c.get("/1000/0/12") == {3: 2}
+    assert s.delete("/1000/0/12/0").code == _NOT_FOUND
+    assert s.delete("/1000/0/12/3").code == _DELETED and c.get("/1000/0/12") == {}
+    before = state(link)
+    for path, code in (
+        ("/1000/0/2/0", _NOT_FOUND),  # it has no instances
+        ("/1000/0/12", _NOT_ALLOWED),
+        ("/1000/0/2", _NOT_ALLOWED),
+        ("/3/0/11/0", _NOT_ALLOWED),  # read-only
+        ("/1000/0/13/9", _NOT_FOUND),
+    ):
+        assert s.delete(path).code == code, path
+    assert state(link) == before
+    # 1.0 does not know of it
+    link, s = client(version="1.0")
+    link.client.set("/1000/0/12", {0: 1, 3: 2})
+    assert s.delete("/1000/0/12/0").code == _NOT_ALLOWED
+    assert link.client.get("/1000/0/12") == {0: 1, 3: 2}
+
+
+def test_create_needs_all_that_is_mandatory():
+    link, s = client()
+    c = link.client
+    c.objects(PAIR)
+    c.on_create("/1004", lambda path, v: None)
+    for payload, code in (
+        ("", _BAD),
+        ("c10041", _BAD),
+        ("c10142", _BAD),
+        ("c10205", _BAD),
+        ("c10041 c10205", _BAD),
+        ("c10142 c10205", _BAD),
+        ("c10041 c10142", _CREATED),
+        ("c10142 c10041 c10205", _CREATED),
+    ):
+        n = len(ids(c, 1004))
+        assert s.post("/1004", unhex(payload), TLV).code == code, payload
+        assert len(ids(c, 1004)) == n + (code == _CREATED), payload
+    # set() on the device's own side needs none of it
+    c.create("/1004/9")
+
+
+def test_the_last_instance_id():
+    link, s = client()
+    c = link.client
+    c.on_create("/1000", lambda path, v: None)
+    # 65535 is reserved (OMA's MAX_ID)
+    for payload in ("23ffff c10141", "20ffff"):
+        assert s.post("/1000", unhex(payload), TLV).code == _BAD
+    assert ids(c, 1000) == [0, 1]
+    assert s.post("/1000", unhex("23fffe c10141"), TLV).code == _CREATED
+    assert s.get("/1000/65534/1", TEXT).payload == b"A"
+    for path in ("/1000/65535", "/1000/65536", "/1000/65534/65535", "/65535", "/1000/99999"):
+        for m in (s.get(path), s.put(path, b"", TLV), s.delete(path)):
+            assert m.code in (_NOT_FOUND, _NOT_ALLOWED, _BAD), (path, m)
+    assert s.delete("/1000/65534").code == _DELETED
+
+
+def test_resources_of_another_version():
+    # 1.0 does not know 1/x/23 and 26; executing 1/x/9 is for all
+    for version, known in (("1.0", ()), ("1.1", (23,)), ("1.2", (23, 26))):
+        link, s = client(version=version)
+        link.account(5, "coap://boot", 0, True)
+        store(link.client, "/1/0/23", False)
+        store(link.client, "/1/0/26", False)
+        whole = s.get("/1/0", TLV).payload
+        links = s.get("/1/0", LINK).payload
+        for rid, value in ((23, b"0"), (26, b"0")):
+            path = "/1/0/%d" % rid
+            code = _CONTENT if rid in known else _NOT_FOUND
+            assert s.get(path, TEXT).code == code, (version, path)
+            assert (bytes((0xC1, rid, 0)) in whole) == (rid in known)
+            assert (b"</1/0/%d>" % rid in links) == (rid in known)
+            code = _CHANGED if rid in known else _NOT_FOUND
+            assert s.put(path, value, TEXT).code == code, (version, path)
+        if version != "1.0":
+            continue
+        assert s.get("/1/0/9", TEXT).code in (_NOT_FOUND, _NOT_ALLOWED)
+
+
+# object 1006: 0 is a number that may only be read
+FIXED = table(1006, [(0, 1, INTEGER), (1, 3, INTEGER)])
+
+
+def test_a_first_resource_that_may_only_be_read():
+    link, s = client(version="1.1")
+    c = link.client
+    c.objects(FIXED)
+    c.create("/1006/0")
+    c.set("/1006/0/0", 5)
+    before = state(link)
+    for method in (PUT, POST):
+        for path, data in (("/1006/0", "c10007"), ("/1006/0", "c10007 c10108")):
+            m = s.request(method, path, [(FORMAT, TLV)], unhex(data))
+            assert m.code == _NOT_ALLOWED, (method, path, m)
+    assert s.put("/1006/0/0", b"7", TEXT).code == _NOT_ALLOWED and state(link) == before
+    # what a function says of a first resource counts as of any other
+    c.validate("/1002", lambda path, v: v != "no")
+    assert s.post("/1002", unhex("c2006e6f"), TLV).code == _BAD and ids(c, 1002) == []
+
+
+def test_create_what_is_there():
+    link, s = client()
+    before = state(link)
+    for first in ("00", "01"):
+        assert s.post("/1000", unhex("03%s c10141" % first), TLV).code == _BAD, first
+    # several instances, of which the second has another id
+    assert s.post("/1000", unhex("0305 c10141 0300 c10142"), TLV).code in (_BAD, _CREATED)
+    assert [x for x in state(link) if x[1] < 2] == before
+
+
+def test_every_format():
+    link, s = client(version="1.2")
+    for path, accept in (
+        ("/1000/0/1", (0, 1541, 1542, 1543, 11542, 11543, 60, 110, 112, 11544)),
+        ("/1000/0/5", (42, 0, 60, 11542, 11543, 110, 112)),
+        ("/1000/0", (1542, 1543, 11542, 11543, 110, 112, 11544)),
+    ):
+        answers = {}
+        for ct in accept:
+            m = s.get(path, ct)
+            assert m.code == _CONTENT and m.opt(FORMAT) == ct, (path, ct, m)
+            answers[ct] = m.payload
+        # the numbers that 1.0 began with
+        for old in (1542, 1543):
+            assert old not in answers or answers[old] == answers[old + 10000]
+        assert answers.get(1541) in (None, answers.get(0))
+    for ct in (1, 41, 50, 111, 1540, 1545, 10000, 10042, 10110, 11540, 11545, 65535):
+        assert s.get("/1000/0/1", ct).code == _ACCEPT, ct
+        assert s.put("/1000/0/1", b"x", ct).code == _FORMAT, ct

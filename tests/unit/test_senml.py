@@ -1,15 +1,12 @@
 # SenML in CBOR and JSON (RFC 8428; Core 1.1.1 7.4.4, 7.4.5): names, values, times, bounds, malformed packs
 # SPDX-License-Identifier: MIT
 import gc
-import json
-import sys
-from binascii import unhexlify
 
 from codec import *
-from link import raises
-from lwm2m.coap import Writer
+from link import json, raises, struct, sys, unhexlify
+from lwm2m.coap.message import Writer
 from lwm2m.formats import senml_cbor, senml_json
-from lwm2m.series import Series
+from lwm2m.reporting.timeseries import Series
 from test_tlv import DEVICE
 
 BOTH = (senml_cbor, senml_json)
@@ -68,9 +65,9 @@ def full():
 def values(t, o=1000):
     """All that a tree has of an object, in the form of decode()."""
     out = []
-    for i in sorted(t.inst[o]):
-        for r in sorted(t.inst[o][i]):
-            v = t.inst[o][i][r]
+    for i in sorted(t.objects[o]):
+        for r in sorted(t.objects[o][i]):
+            v = t.objects[o][i][r]
             if isinstance(v, dict):
                 out += [(i, r, ri, v[ri]) for ri in sorted(v)]
             else:
@@ -113,8 +110,6 @@ def pack(*records):
         if isinstance(x, bool) or x is None:
             return b"\xf6" if x is None else b"\xf5" if x else b"\xf4"
         if isinstance(x, float):
-            import struct
-
             return b"\xfb" + struct.pack(">d", x)
         if isinstance(x, int):
             return bytes(((x < 0) << 5 | 27,)) + (~x if x < 0 else x).to_bytes(8, "big")
@@ -379,7 +374,7 @@ def test_bounds():
 
 def test_several_paths():
     t = full()
-    t.inst[0] = {0: {0: b"coap://secret"}}
+    t.objects[0] = {0: {0: b"coap://secret"}}
     give(t, "/3/0/0", "x")
     paths = [
         [1000, 0, 1, -1],
@@ -392,22 +387,22 @@ def test_several_paths():
     for fmt in BOTH:
         w = Writer(4000)
         w.begin(0, 0, 0, b"")
-        w.body(0, 3900)
+        w.begin_payload(0, 3900)
         fmt.encode_all(w, t, paths)
-        d = bytes(w.buf[5 : 5 + w.at])
+        d = bytes(w.buffer[5 : 5 + w.written])
         assert [x[:4] for x in every(fmt, t, d)] == [
             (1000, 0, 1, -1),
             (1000, 1, 12, 65534),
             (3, 0, 0, -1),
         ]
-        w.body(0, 3900)
+        w.begin_payload(0, 3900)
         fmt.encode_all(w, t, [[-1, -1, -1, -1]])
-        d = bytes(w.buf[5 : 5 + w.at])
+        d = bytes(w.buffer[5 : 5 + w.written])
         assert [x[1:] for x in every(fmt, t, d) if x[0] == 1000] == values(t)
         assert not [x for x in every(fmt, t, d) if not x[0]]
-        w.body(0, 1900)
+        w.begin_payload(0, 1900)
         fmt.encode_all(w, t, [[0, -1, -1, -1], [0, 0, 0, -1]])
-        assert w.at == (3 if fmt is senml_cbor else 2)
+        assert w.written == (3 if fmt is senml_cbor else 2)
 
 
 def test_times():
@@ -480,7 +475,7 @@ def test_what_a_read_allocates():
     w.begin(0, 0, 0, b"")
 
     def read():
-        w.body(0, 512)
+        w.begin_payload(0, 512)
         senml_cbor.encode(w, t, 3, -1, -1, -1)
 
     read()

@@ -3,7 +3,7 @@
 import gc
 
 from link import *
-from lwm2m.model_ipso import TABLE as IPSO
+from lwm2m.model.tables.ipso import TABLE as IPSO
 
 
 def registers(s):
@@ -333,10 +333,11 @@ def test_hooks_that_raise():
     link.client.start()
     link.run(1)
     assert link.names() == ["CONNECT_FAILURE", "REGISTRATION_FAILURE"] and link.client.stat() == 1
+    assert printed() == [RuntimeError]
     link.client.transport = real
     link.until("REGISTRATION_COMPLETE")
     try:
-        import lwm2m.secure
+        import lwm2m.dtls.channel
     except ImportError:
         return
     # an account that is gone
@@ -347,6 +348,7 @@ def test_hooks_that_raise():
     link.client.delete("/0/0")
     link.run(100)
     assert link.names()[-2:] == ["CONNECT_FAILURE", "REGISTRATION_FAILURE"]
+    assert printed() == [KeyError]
     # what was opened is closed
     for key in (b"", b"1234"):
         link = Link(uri="coaps://server", start=False, key=key, load_credentials=broken)
@@ -356,38 +358,7 @@ def test_hooks_that_raise():
         link.run(100)
         assert link.opened == 2 and not link.server.open and not link.server.heard
         assert link.names() == ["CONNECT_FAILURE", "REGISTRATION_FAILURE"] * 2
-
-
-def test_an_image_without_resume():
-    try:
-        from lwm2m import secure
-    except ImportError:
-        raise Skip("no security here")
-    import sys
-
-    name = "lwm2m.resume"
-    there = sys.modules.pop(name, None)
-    sys.modules[name] = Link  # it has none of what is imported from there
-    try:
-        link = Link(lifetime=300)
-        s = link.client.sessions[0]
-
-        class Opened:
-            resumed = sid = b"1"
-
-        channel = Opened()
-        channel.s = s
-        channel.tls = channel
-        link.client.save = link.client.load = lambda *a: None
-        secure.Channel.save(channel)
-        # a session that lives on in this process has its registration
-        assert secure.Channel.known(channel, link.ticks())
-        s.location = ()
-        assert not secure.Channel.known(channel, link.ticks())
-    finally:
-        del sys.modules[name]
-        if there:
-            sys.modules[name] = there
+        assert printed() == [RuntimeError if key else TypeError] * 2
 
 
 def test_a_location_that_is_too_long():
@@ -657,7 +628,7 @@ def test_idle_polls_allocate_nothing():
     link.run(30)
     c = link.client
     # on 32-bit builds with threads the id of a thread is an object
-    c.mutex = None
+    c._mutex = None
     now = link.ticks()
     for k in range(3):
         c.poll(now)
@@ -728,3 +699,67 @@ def test_a_secure_address_without_security():
     link.client.start()
     link.run(2)
     assert not link.server.heard and "CONNECT_FAILURE" in link.names()
+    assert printed() == [ValueError]
+
+
+def test_a_uri_without_scheme():
+    for uri, port in (
+        ("server", 5683),
+        ("server:1234", 1234),
+        ("coap://server", 5683),
+        ("coap://server:5684/", 5684),
+        ("coap://server/path?query", 5683),
+    ):
+        link = Link(uri=uri)
+        assert link.server.port == port and len(registers(link.server)) == 1, uri
+    for uri in (
+        "",
+        "server:",
+        "server:0",
+        "server:65536",
+        "server:-1",
+        "server:x",
+        "ftp://server",
+        "://server",
+    ):
+        assert uri == "" or raises(ValueError, Link, uri, False), uri
+    assert Link("server:65535").server.port == 65535 and Link("server:1").server.port == 1
+
+
+def test_nothing_is_pending_after_a_de_registration():
+    # a notification that nobody acknowledged, and an update, are given up: the DELETE is the last word
+    link = Link()
+    s = link.server
+    t = s.observe("/3/0/14", 0).token
+    s.attributes("/3/0/14", "pmin=0")
+    s.acks = False
+    link.client.set("/3/0/14", "+01:00")
+    link.run(1)
+    assert len(s.notes(t)) == 1
+    n = len(s.heard)
+    assert link.client.stop() is None
+    link.run(300)
+    assert [m.code for m in s.heard[n:]] == [DELETE] and link.names()[-1] == "DISCONNECT"
+    assert link.client.update() is False and link.client.observations() == []
+    link.client.set("/3/0/14", "+02:00")
+    link.run(300)
+    assert [m.code for m in s.heard[n:]] == [DELETE]
+    # an update is under way
+    link = Link()
+    s = link.server
+    s.reply = lambda m: s.accept(m) if m.code == DELETE or m.path() == "/rd" else None
+    link.client.update()
+    link.run(1)
+    n = len(s.heard)
+    link.client.stop()
+    link.run(300)
+    assert [m.code for m in s.heard[n:]] == [DELETE] and link.client.stat() == 0
+    # the next life has a location of its own
+    s.reply = lambda m: (
+        (0x41, [(LOCATION, "rd"), (LOCATION, "8")], b"") if m.code == POST else None
+    )
+    link.client.start()
+    link.run(2)
+    link.client.stop()
+    link.run(1)
+    assert s.heard[-1].path() == "/rd/8"

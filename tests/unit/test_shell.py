@@ -1,12 +1,12 @@
 # Tests of the shell's commands: what they print, and their exit codes
 # SPDX-License-Identifier: MIT
 import lwm2m.shell as module
-from link import TEXT, Link
+from link import TEXT, Link, ids, printed, series, stored
 
-from lwm2m.model_ipso import TABLE as IPSO
-from lwm2m.model_standard import TABLE as STANDARD
+from lwm2m.model.tables.ipso import TABLE as IPSO
+from lwm2m.model.tables.standard import TABLE as STANDARD
 from lwm2m.shell import Shell
-from lwm2m.tree import LATER
+from lwm2m import LATER
 
 lines = []
 
@@ -173,7 +173,7 @@ def test_write_options():
 def test_write_errors():
     s = shell()
     s.client.create("/3303/0")
-    before = dict(s.client.tree.inst[3][0])
+    before = stored(s.client, 3)
     for line, expected in (
         ("write 3/0/0", -22),
         ("write 3/0/9 -u8 256", -22),
@@ -211,8 +211,8 @@ def test_write_errors():
         ("write 3/2/0 x", -2),
     ):
         assert code(s, line) == expected, line
-    assert s.client.tree.inst[3][0] == before
-    assert s.client.tree.get(3303, 0, 5700) is None
+    assert stored(s.client, 3) == before
+    assert s.client.get("/3303/0/5700") is None
     for line, v in (("-25e-1", -2.5), ("-f +.5E+1", 5.0), ("-s8 -3", -3.0)):
         out(s, "write 3303/0/5700 " + line)
         assert s.client.get("/3303/0/5700") == v, line
@@ -283,7 +283,7 @@ def test_create_and_delete():
         ("delete 1/0 junk", -22),
     ):
         assert code(s, line) == expected, line
-    assert 0 in c.tree.inst[1] and not c.tree.inst[3303]
+    assert ids(c, 1) == [0] and ids(c, 3303) == []
 
 
 def test_surplus_arguments():
@@ -339,6 +339,7 @@ def test_exec():
         ("exec", -22),
     ):
         assert code(s, line) == expected, line
+    assert printed() == [ZeroDivisionError]
 
 
 def test_ls():
@@ -347,7 +348,7 @@ def test_ls():
     c.set("/3/0/6", [1, 5])
     c.create("/19/3")
     c.set("/19/3/0", [b"abc"])
-    c.tree.inst.setdefault(3347, {})
+    c.on_create("/3347", lambda path, v: None)
     got = out(s, "ls")
     for line in (
         "3/0/0 : MicroPython",
@@ -492,7 +493,7 @@ def test_cache():
     out(s, "cache 3303/0/5700 3")
     for v in ("1", "2.5"):
         out(s, "write 3303/0/5700 -f " + v)
-    assert [v for t, v in s.client.tree.series.entries(3303, 0, 5700)] == [1.0, 2.5]
+    assert [v for t, v in series(s.client, "/3303/0/5700")] == [1.0, 2.5]
     assert out(s, "read 3303/0/5700 -f") == ["2.5"]
     for line, expected in (
         ("cache 3303/0/5700 3", -22),
@@ -616,9 +617,22 @@ def test_nobody_reads_the_output():
 
 def test_fresh_has_every_object():
     c = module.fresh()
-    assert sorted(c.tree.inst)[:4] == [0, 1, 2, 3]
-    for o in (4, 6, 7):
-        assert sorted(c.tree.inst[o]) == [0]
-    for o in (16, 19, 3300, 3303, 3304, 3311, 3340, 3347):
-        assert c.tree.inst[o] == {}, o
-    assert c.tree.inst[0] == {0: {}} and c.tree.inst[1] == {}
+    for o in (0, 3, 4, 6, 7):
+        assert ids(c, o) == [0], o
+    for o in (1, 2, 16, 19, 3300, 3303, 3304, 3311, 3340, 3347):
+        assert ids(c, o) == [], o
+    assert stored(c, 0) == {0: {}}
+
+
+def test_codes_of_refusals():
+    s = shell()
+    for refusal, number in (
+        (0x80, -22),
+        (0x81, -13),
+        (0x84, -2),
+        (0x85, -1),
+        (0xA0, -5),
+        (0x8F, -5),
+    ):
+        s.client.on_exec("/3/0/4", lambda path, args: refusal)
+        assert code(s, "exec 3/0/4") == number, refusal

@@ -139,7 +139,7 @@ def test_before_a_bootstrap_that_is_to_come():
     c = link.client
     link.server.reply = lambda m: None
     c.start()
-    while not c.todo:
+    while not counts(c)["todo"]:
         link.deliver()
         link.ms += c.poll(link.ticks())
     assert c.stop() is None

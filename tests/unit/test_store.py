@@ -1,7 +1,7 @@
 # Tests of notification storing: values that a server missed reach it with their times
 # SPDX-License-Identifier: MIT
 import lwm2m_port
-from link import FETCH, FORMAT, ACCEPT, OBSERVE, TLV
+from link import *
 from test_series import PATH, SENML_JSON, fill, link, pairs
 
 
@@ -40,7 +40,7 @@ def test_kept_until_observed_again():
     fill(x, 5.0)
     x.run(2)
     assert [v for t, v in pairs(x.server.notes(m.token)[-1].payload)] == [5.0]
-    assert not x.client.tree.series.rings
+    assert not counts(x.client)["rings"]
 
 
 def test_under_an_instance_and_by_send():
@@ -56,7 +56,7 @@ def test_under_an_instance_and_by_send():
     x.run(5)
     sent = [m for m in x.server.requests if m.path() == "/dp"]
     assert codes == [0x44] and len(sent) == 1 and b"\x02\xfa@@" in sent[0].payload
-    assert not x.client.tree.series.rings
+    assert not counts(x.client)["rings"]
 
 
 def test_a_read_function_goes_on():
@@ -78,7 +78,7 @@ def test_bounded_oldest_first_and_counted():
     found(x)
     m, notes = again(x)
     assert [v for t, v in pairs(notes[0].payload)] == [float(n) for n in range(6, 16)]
-    assert x.client.tree.series.dropped == 5
+    assert dropped(x.client) == 5
 
 
 def test_not_stored():
@@ -91,7 +91,7 @@ def test_not_stored():
         lost(x)
         fill(x, 2.0, 3.0)
         found(x)
-        assert not x.client.tree.series
+        assert not counts(x.client)["rings"]
         m, notes = again(x, ct=ct)
         assert notes == []
 
@@ -168,7 +168,9 @@ def test_a_notification_that_is_lost():
     x.server.acks = False
     fill(x, 2.0)
     x.server.reply = lambda m: None
-    x.run(100)
+    k = len(x.server.heard)
+    # the update is under way, and will be repeated
+    x.until(lambda: [m for m in x.server.heard[k:] if m.path() == "/rd/7"])
     fill(x, 3.0)
     x.server.acks = True
     x.server.reply = x.server.accept
@@ -176,3 +178,33 @@ def test_a_notification_that_is_lost():
     x.run(60)
     notes = x.server.notes(t, n)
     assert [v for s, v in pairs(notes[-1].payload)] == [2.0, 3.0], notes
+
+
+def test_how_many_values():
+    # hqmax of the observation, or of what is above
+    for query, at, n in (("hqmax=3", PATH, 3), ("hqmax=4", "/3303", 4), ("hqmax=12", PATH, 12)):
+        x = link(None, version="1.2")
+        assert x.server.attributes(at, query).code == 0x44
+        fill(x, 0.0)
+        x.server.observe(PATH, SENML_JSON)
+        lost(x)
+        fill(x, *[float(k) for k in range(1, 16)])
+        found(x)
+        m, notes = again(x)
+        assert [v for t, v in pairs(notes[0].payload)] == [float(k) for k in range(16 - n, 16)]
+        assert dropped(x.client) == 15 - n
+
+
+def test_an_absurd_number_of_values():
+    # a server may ask for more than there is memory: the history is bounded
+    for query in ("hqmax=300000", "hqmax=4000000000", "hqmax=99999999999999999999"):
+        x = link(None, version="1.2")
+        if x.server.attributes(PATH, query).code >= 0x80:
+            continue
+        fill(x, 0.0)
+        x.server.observe(PATH, SENML_JSON)
+        lost(x)
+        fill(x, *[float(k) for k in range(1, 100)])
+        found(x)
+        again(x)
+        assert x.client.stat() == 2 and dropped(x.client) == 99 - 64

@@ -1,14 +1,7 @@
 # TLS_PSK_WITH_AES_128_CBC_SHA256 (RFC 5487), for servers that offer nothing else; encrypt-then-MAC where they can
 # SPDX-License-Identifier: MIT
-from .record import aes
-
-try:
-    from hashlib import sha256
-except ImportError:
-    try:
-        from uhashlib import sha256
-    except ImportError:
-        from .sha256 import sha256
+from ..crypto.provider import aes, sha256
+from ..port import struct
 
 
 def aad(typ, number, cid, n):
@@ -47,16 +40,17 @@ class Cbc:
         """Seal m[start:end] in place, the IV goes before it, MAC and padding behind; the new end."""
         # A unique number, enciphered, is an IV that nobody can foretell (NIST SP 800-38A, appendix C).
         iv = aes(self.key, 1).encrypt(number + bytes(8))
-        m[start - 16 : start] = iv
+        struct.pack_into("16s", m, start - 16, iv)
         if not self.etm:
-            m[end : end + 32] = self.mac(typ, number, m[start:end])
+            struct.pack_into("32s", m, end, self.mac(typ, number, m[start:end]))
             end += 32
         n = 16 - (end - start & 15)
-        m[end : end + n] = bytes((n - 1,)) * n
-        end += n
+        for end in range(end, end + n):
+            m[end] = n - 1
+        end += 1
         aes(self.key, 2, iv).encrypt(m[start:end], m[start:end])
         if self.etm:
-            m[end : end + 32] = self.mac(typ, number, m[start - 16 : end])
+            struct.pack_into("32s", m, end, self.mac(typ, number, m[start - 16 : end]))
             end += 32
         return end
 

@@ -1,34 +1,13 @@
 # DTLS 1.2 handshake of a client with a pre-shared key: flights, reassembly, key derivation (TLS 1.2 PRF)
 # SPDX-License-Identifier: MIT
-from ..port import ticks_add, ticks_diff
-
-try:
-    from hashlib import sha256
-except ImportError:
-    try:
-        from uhashlib import sha256
-    except ImportError:
-        from .sha256 import sha256
+from ..crypto.prf import prf
+from ..crypto.provider import sha256
+from ..port import struct, ticks_add, ticks_diff
 
 _CBC = const(0xAE)
 _LONGEST = const(512)  # bytes of a message of the server's
 _AHEAD = const(4)  # messages that may come before their turn
 _TRIES = const(4)  # as MAX_RETRANSMIT of CoAP
-
-
-def prf(key, seed, n):
-    """`n` bytes of P_SHA256 (RFC 5246 5); `seed` is the label and the seed."""
-    if len(key) > 64:
-        key = sha256(key).digest()
-    k = int.from_bytes(key + bytes(64 - len(key)), "big")
-    i = (k ^ int.from_bytes(b"\x36" * 64, "big")).to_bytes(64, "big")
-    o = (k ^ int.from_bytes(b"\x5c" * 64, "big")).to_bytes(64, "big")
-    r = b""
-    a = seed
-    while len(r) < n:
-        a = sha256(o + sha256(i + a).digest()).digest()
-        r += sha256(o + sha256(i + a + seed).digest()).digest()
-    return r[:n]
 
 
 def vector(b):
@@ -234,10 +213,10 @@ class Handshake:
                 p = self.seen.get(k)
                 if not p or p[0] != m[0] or len(p[1]) != n + 12:
                     b = bytearray(n + 12)
-                    b[:6] = m[:6]
-                    b[9:12] = m[1:4]
+                    struct.pack_into("6s", b, 0, m)
+                    struct.pack_into("3s", b, 9, m[1:4])
                     p = self.seen[k] = [m[0], b, 0]
-                p[1][12 + i : i + e] = m[12:e]
+                struct.pack_into("%ds" % (e - 12), p[1], 12 + i, m[12:e])
                 p[2] |= (1 << e - 12) - 1 << i
             m = m[e:]
         c = self.c

@@ -1,14 +1,7 @@
 # DTLS 1.2 records: the secure channel, AES-128-CCM-8, Connection ID, replay window, what survives a deep sleep
 # SPDX-License-Identifier: MIT
-import sys
-
-try:
-    from cryptolib import aes
-except ImportError:
-    try:
-        from ucryptolib import aes
-    except ImportError:
-        from .aes import aes
+from ..crypto.provider import aes
+from ..port import struct, sys
 
 _CCM_8 = const(0xC0A8)  # TLS_PSK_WITH_AES_128_CCM_8, RFC 6655
 _CBC = const(0xAE)  # TLS_PSK_WITH_AES_128_CBC_SHA256, RFC 5487
@@ -28,12 +21,12 @@ def count(s, n, k):
 
 def xor(m, i, n, s):
     # By long integers: a loop in bytecode takes ten times as long.
-    m = m[i : i + n]
-    m[:] = (int.from_bytes(m, "big") ^ int.from_bytes(s[:n], "big")).to_bytes(n, "big")
+    v = int.from_bytes(m[i : i + n], "big") ^ int.from_bytes(s[:n], "big")
+    struct.pack_into("%ds" % n, m, i, v.to_bytes(n, "big"))
 
 
 try:
-    from .viper import count, xor
+    from ..crypto.viper import count, xor
 except (ImportError, SyntaxError, ValueError):
     pass
 
@@ -66,8 +59,8 @@ class Ccm:
         """Cipher m[i:i+n] in place, the tag goes behind it. 16 bytes there must be 0."""
         p = self.p
         j = self.at
-        p[5:13] = nonce
-        p[j : j + 8] = number
+        struct.pack_into("8s", p, 5, nonce)
+        struct.pack_into("8s", p, j, number)
         if j == 18:
             p[26] = typ
         j = self.size
@@ -95,13 +88,13 @@ class Ccm:
             k += 16
             i += w
             n -= w
-        m[i : i + 8] = tag
+        struct.pack_into("8s", m, i, tag)
         xor(m, i, 8, self.ecb.encrypt(nonce))
 
     def seal(self, typ, number, m, start, end):
         """Seal m[start:end] in place, the nonce goes before it and the tag behind; the new end."""
-        m[start - 8 : start] = number
-        m[end : end + 16] = _ZERO
+        struct.pack_into("8s", m, start - 8, number)
+        struct.pack_into("16s", m, end, _ZERO)
         self.crypt(typ, number, number, m, start, end - start, False)
         return end + 8
 
@@ -110,7 +103,8 @@ class Ccm:
         n = len(m) - 16
         if 0 <= n < 4080:  # the counter has one byte here
             b = memoryview(bytearray(n + 16))
-            b[:n] = m[8:-8]
+            # zeros behind it
+            struct.pack_into("%ds" % (n + 16), b, 0, m[8:-8])
             self.crypt(typ, number, m[:8], b, 0, n, True)
             # An XOR of the whole, so that the time tells nothing of the place of a difference.
             xor(b, n, 8, m[-8:])
@@ -118,7 +112,7 @@ class Ccm:
                 return b[:n]
 
 
-class Secure:
+class Connection:
     """A DTLS 1.2 client (RFC 6347) with a pre-shared key, as a channel: a datagram in, a datagram out.
 
     lower:    what sends the datagrams, by `send(buf, start, end)`
@@ -163,7 +157,7 @@ class Secure:
         self.save = save
         self.error = 0
         if _CBC in suites:
-            from .cbc import Cbc  # an image may be without it
+            from .cbc import Cbc
 
             # More for HMAC-SHA256, an explicit IV and the padding.
             self.HEAD = 40
@@ -192,6 +186,7 @@ class Secure:
         if suite == _CBC:
             from .cbc import Cbc as cipher
         self.wr = cipher(keys, 0, self.ems, peer)
+        self.head = ">BH8s%dsH" % len(peer)
         self.room = 13 + len(peer) + self.wr.HEAD  # before the plaintext
         self.rd = cipher(keys, 1, self.ems, cid)
 
@@ -236,7 +231,7 @@ class Secure:
         if n > start:
             # A long Connection ID of the server's needs more room than HEAD promises.
             b = bytearray(n + end - start + self.TAIL)
-            b[n : n + end - start] = memoryview(buf)[start:end]
+            struct.pack_into("%ds" % (end - start), b, n, memoryview(buf)[start:end])
             buf = b
             end += n - start
             start = n
@@ -252,7 +247,7 @@ class Secure:
         end = self.wr.seal(typ, number, m, start, end)
         n = start - n
         start -= self.wr.HEAD
-        m[n:start] = bytes((typ, 254, 253)) + number + self.peer + (end - start).to_bytes(2, "big")
+        struct.pack_into(self.head, m, n, typ, 0xFEFD, number, self.peer, end - start)
         self.lower.send(buf, n if first is None else first, end)
 
     def send(self, buf, start, end):

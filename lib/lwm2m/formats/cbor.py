@@ -1,15 +1,11 @@
 # CBOR (RFC 8949): the value of one resource (Core 1.1.1 7.4.3), and the reader and writer that other formats share
 # SPDX-License-Identifier: MIT
-from ..port import struct
-from ..tree import canonical
+from ..port import DOUBLE, struct
+from ..model.values import text
+from ..model.values import to_stored
 from .text import single
+from ..model.values import FLOAT, BOOLEAN, OPAQUE, TIME, OBJLNK
 
-# types, as in tree.py
-_FLOAT = const(3)
-_BOOLEAN = const(4)
-_OPAQUE = const(5)
-_TIME = const(6)
-_OBJLNK = const(7)
 
 _DEPTH = const(4)  # of tags, arrays and maps in a value
 _EPOCH = const(0xC1)  # tag 1
@@ -31,15 +27,15 @@ def head(w, c, n):
 
 def value(w, t, v):
     """Put canonical value `v` of type `t`."""
-    if t == _OBJLNK:
+    if t == OBJLNK:
         v = b"%d:%d" % (v >> 16, v & 65535)
-    if t == _FLOAT:
+    if t == FLOAT:
         b = struct.pack(">f", v)
         if struct.unpack(">f", b)[0] != v:
             b = struct.pack(">d", v)
         w.byte(0xF9 + len(b) // 4)
         w.put(b)
-    elif t == _BOOLEAN:
+    elif t == BOOLEAN:
         w.byte(0xF5 if v else 0xF4)
     elif isinstance(v, int):
         if v < 0:
@@ -47,7 +43,7 @@ def value(w, t, v):
         else:
             head(w, 0, v)
     else:
-        head(w, 0x40 if t == _OPAQUE else 0x60, len(v))
+        head(w, 0x40 if t == OPAQUE else 0x60, len(v))
         w.put(v)
 
 
@@ -57,14 +53,20 @@ def typed(kind, v):
         return None
     t = kind & 15
     if (
-        isinstance(v, bool) != (t == _BOOLEAN)
-        or isinstance(v, bytes) != (t == _OPAQUE)
+        isinstance(v, bool) != (t == BOOLEAN)
+        or isinstance(v, bytes) != (t == OPAQUE)
         or isinstance(v, (list, dict))
     ):
         raise ValueError
-    if isinstance(v, float) and t != _FLOAT and abs(v) < 1e18 and v == int(v):
+    # larger ones may be rounded, in single precision
+    if (
+        isinstance(v, float)
+        and t != FLOAT
+        and abs(v) < (1e18 if DOUBLE else 1 << 24)
+        and v == int(v)
+    ):
         v = int(v)
-    return canonical(kind, v)
+    return to_stored(kind, v)
 
 
 class Reader:
@@ -119,7 +121,12 @@ class Reader:
                     raise ValueError  # infinite, or NaN
                 return -v if n >> 15 else v
             if c == 0xFA or c == 0xFB:
-                return struct.unpack(">f" if c == 0xFA else ">d", d[p - (4 << c - 0xFA) : p])[0]
+                v = struct.unpack(">f" if c == 0xFA else ">d", d[p - (4 << c - 0xFA) : p])[0]
+                if c == 0xFB and not DOUBLE and 1 << 24 <= abs(v) < 1 << 53:
+                    # seconds since 1970, most likely: by an integer, as single precision would round them
+                    m = (n & (1 << 52) - 1 | 1 << 52) >> 1075 - (n >> 52 & 2047)
+                    return -m if v < 0 else m
+                return v
             return (False, True, None)[c ^ 0xF4]
         if n >= 0:
             if m < 2:
@@ -129,7 +136,7 @@ class Reader:
                     raise IndexError
                 self.p = p + n
                 d = d[p : p + n]
-                return bytes(d) if m == 2 else str(d, "utf8")
+                return bytes(d) if m == 2 else text(d, "utf8")
         # what is left may hold other items; bignums (tags 2, 3) are beyond every type there is
         if not depth or m < 2 or (m == 6 and (n < 0 or n >> 1 == 1)):
             raise ValueError
@@ -160,14 +167,14 @@ class Reader:
 
 def encode(w, tree, o, i, r, ri):
     v = single(tree, o, i, r, ri)
-    t = tree.row(o, r) & 15
-    if t == _TIME:
+    t = tree.definition(o, r) & 15
+    if t == TIME:
         w.byte(_EPOCH)
     value(w, t, v)
 
 
 def decode(d, a, b, tree, o, i, r, ri, emit):
-    row = tree.row(o, r)
+    row = tree.definition(o, r)
     if r < 0 or (row & 0x800 and ri < 0):
         raise ValueError
     c = Reader(memoryview(d)[a:b])

@@ -1,13 +1,13 @@
 # The JSON of LwM2M 1.0 (Core 1.0.2 6.4.4): 11543
 # SPDX-License-Identifier: MIT
-from ..tree import join
+from ..model.values import format_path
 from .senml import digits, inside, record, walk
-from .senml_json import loads, objects, opaque, value
+from .senml_json import json, objects, opaque, value
 
 
 def put(x, o, i, r, ri, t, v, at):
     w = x[2]
-    w.put(b",{" if w.at > x[3] else b"{")
+    w.put(b",{" if w.written > x[3] else b"{")
     n = x[4]
     for k in (i, r, ri)[n:]:
         if k >= 0:
@@ -24,9 +24,9 @@ def put(x, o, i, r, ri, t, v, at):
 def encode(w, tree, o, i, r, ri):
     # the base name is the path of the request, the names are what follows it
     n = (i >= 0) + (r >= 0) + (ri >= 0)
-    w.put(b'{"bn":"' + join(o, i, r, ri).encode())
-    w.put(b'/","e":[' if n < 2 or (n == 2 and tree.row(o, r) & 0x800) else b'","e":[')
-    walk((put, None, w, w.at, n), tree, ((o, i, r, ri),))
+    w.put(b'{"bn":"' + format_path(o, i, r, ri).encode())
+    w.put(b'/","e":[' if n < 2 or (n == 2 and tree.definition(o, r) & 0x800) else b'","e":[')
+    walk((put, None, w, w.written, n), tree, ((o, i, r, ri),))
     w.put(b"]}")
 
 
@@ -39,7 +39,9 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
         a += 1
     # the base name may stand behind the array
     b = objects(d, a, len)
-    base[0] = dict(loads(str(d[:a], "utf8") + "0" + str(d[b:], "utf8"))).get("bn", "")
+    # In a list, as MicroPython up to 1.22 takes text for whole that is cut: then the 0 is not the second of it.
+    around, _ = json.loads("[" + str(d[:a], "utf8") + "0" + str(d[b:], "utf8") + ",0]")
+    base[0] = dict(around).get("bn", "")
 
     def take(x):
         record(x, ("", "bn", "", "n", "v", "sv", "bv", "ov"), base, tree, emit, opaque)

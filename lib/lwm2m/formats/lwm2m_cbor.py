@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: MIT
 from .cbor import Reader, head, typed, value
 from .senml import inside, walk
+from ..model.values import TIME
 
-# types, as in tree.py
-_TIME = const(6)
 
 _EPOCH = const(0xC1)
 _MOST = const(256)  # values in a payload
@@ -25,7 +24,7 @@ def put(x, o, i, r, ri, t, v, at):
         w.byte(0xBF)
     x[3] = k
     head(w, 0, path[k])
-    if t == _TIME:
+    if t == TIME:
         w.byte(_EPOCH)
     value(w, t, v)
 
@@ -80,7 +79,7 @@ def level(c, ids, root, tree, emit, count):
         count[0] += 1
         if count[0] > _MOST or (v is not None and r < 0):
             raise ValueError
-        emit(o, i, r, ri, v if v is None else typed(tree.row(o, r), v))
+        emit(o, i, r, ri, v if v is None else typed(tree.definition(o, r), v))
 
 
 def decode_all(d, a, b, tree, emit, root=()):

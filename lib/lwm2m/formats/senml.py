@@ -1,10 +1,9 @@
 # SenML (RFC 8428; Core 1.1.1 7.4.4, 7.4.5): records to and from values, for the JSON and the CBOR form and their like
 # SPDX-License-Identifier: MIT
-from ..tree import split
+from ..model.values import parse_path
 from .cbor import typed
+from ..model.values import OPAQUE
 
-# types, as in tree.py
-_OPAQUE = const(5)
 
 _MOST = const(256)  # records in a payload
 _LENGTH = const(40)  # of a path
@@ -16,16 +15,16 @@ def walk(x, tree, paths):
     resource has no instances, time 0 where it is now. x[1] is the time series, or None for the latest values
     alone. What is not there, not readable, or in object 0 is left out."""
     for o, i, r, ri in paths:
-        for p in sorted(tree.inst) if o < 0 else (o,):
-            insts = tree.inst.get(p) if p else None
+        for p in sorted(tree.objects) if o < 0 else (o,):
+            insts = tree.objects.get(p) if p else None
             for q in tree.instances(p) if i < 0 else (i,):
                 if not insts or q not in insts:
                     continue
                 if r < 0:
-                    tree.resources(p, q, each, x)
+                    tree.each_resource(p, q, each, x)
                     continue
-                row = tree.row(p, r)
-                if row & 0x100 and tree.shown(p, row >> 8):
+                row = tree.definition(p, r)
+                if row & 0x100 and tree.in_version(p, row >> 8):
                     v = tree.read(p, q, r)
                     if ri >= 0:
                         v = {ri: v[ri]} if isinstance(v, dict) and ri in v else None
@@ -74,7 +73,7 @@ def record(x, keys, base, tree, emit, opaque=None):
     path = base[0] + x.get(keys[3], "")
     if len(path) > _LENGTH:
         raise ValueError
-    o, i, r, ri = split(path)
+    o, i, r, ri = parse_path(path)
     v = None
     for k in keys[4:]:
         if x.get(k) is not None:
@@ -86,8 +85,8 @@ def record(x, keys, base, tree, emit, opaque=None):
     if v is not None:
         if r < 0:
             raise ValueError
-        row = tree.row(o, r)
-        if opaque and row & 15 == _OPAQUE:
+        row = tree.definition(o, r)
+        if opaque and row & 15 == OPAQUE:
             v = opaque(v)
         v = typed(row, v)
     emit(o, i, r, ri, v)
@@ -98,7 +97,7 @@ def inside(tree, path, emit):
     n = 4 - path.count(-1)
 
     def check(o, i, r, ri, v):
-        if r < 0 or (o, i, r, ri)[:n] != path[:n] or (v is None and tree.row(o, r)):
+        if r < 0 or (o, i, r, ri)[:n] != path[:n] or (v is None and tree.definition(o, r)):
             raise ValueError
         emit(i, r, ri, v)
 

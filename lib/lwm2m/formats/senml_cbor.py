@@ -2,11 +2,7 @@
 # SPDX-License-Identifier: MIT
 from .cbor import Reader, value
 from .senml import digits, inside, record, walk
-
-# types, as in tree.py
-_FLOAT = const(3)
-_TIME = const(6)
-_OBJLNK = const(7)
+from ..model.values import FLOAT, TIME, OBJLNK
 
 
 def put(x, o, i, r, ri, t, v, at):
@@ -25,35 +21,35 @@ def put(x, o, i, r, ri, t, v, at):
         x[5] = i
     w.byte(0)
     # the length of a name is filled in when it is written, so is the number of records
-    a = w.at
+    a = w.written
     w.byte(0)
     digits(w, r)
     if ri >= 0:
         w.byte(47)
         digits(w, ri)
-    b = w.at
-    w.at = a
+    b = w.written
+    w.written = a
     w.byte(0x5F + b - a)
-    w.at = b
+    w.written = b
     if at:
         w.byte(6)
-        value(w, _FLOAT if isinstance(at, float) else _TIME, at)
+        value(w, FLOAT if isinstance(at, float) else TIME, at)
     # by type: v, vs, vb, vd, and the text "vlo", of which this is the head
     w.byte(b"\x02\x03\x02\x02\x04\x08\x02\x63\x02\x03"[t])
-    if t == _OBJLNK:
+    if t == OBJLNK:
         w.put(b"vlo")
     value(w, t, v)
 
 
 def encode_all(w, tree, paths):
     x = [put, tree.series, w, 0, -1, -1]
-    a = w.at
+    a = w.written
     w.uint(0x990000, 3)
     walk(x, tree, paths)
-    b = w.at
-    w.at = a + 1
+    b = w.written
+    w.written = a + 1
     w.uint(x[3], 2)
-    w.at = b
+    w.written = b
 
 
 def encode(w, tree, o, i, r, ri):

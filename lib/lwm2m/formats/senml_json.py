@@ -1,25 +1,16 @@
 # SenML JSON (RFC 8428 5; Core 1.1.1 7.4.4): 110
 # SPDX-License-Identifier: MIT
-try:
-    from ujson import dumps, loads
-except ImportError:
-    from json import dumps, loads
-
-from ..port import binascii
+from ..port import binascii, module
 from .senml import digits, inside, record, walk
-from .text import base64
+from .text import base64, decimal
+from ..model.values import STRING, BOOLEAN, OPAQUE, OBJLNK, CORELNK
 
-# types, as in tree.py
-_STRING = const(1)
-_BOOLEAN = const(4)
-_OPAQUE = const(5)
-_OBJLNK = const(7)
-_CORELNK = const(9)
+json = module("json")
 
 
 def value(w, t, v, url=True):
     """Put canonical value `v` of type `t`; an opaque one as base64, `url` saying which (RFC 8428 5)."""
-    if t == _OPAQUE:
+    if t == OPAQUE:
         w.byte(34)
         v = memoryview(v)
         for k in range(0, len(v), 48):
@@ -27,12 +18,12 @@ def value(w, t, v, url=True):
             w.put(s.rstrip(b"=").replace(b"+", b"-").replace(b"/", b"_") if url else s)
         w.byte(34)
         return
-    if t == _OBJLNK:
+    if t == OBJLNK:
         v = '"%d:%d"' % (v >> 16, v & 65535)
-    elif t in (_STRING, _CORELNK, _BOOLEAN):
-        v = dumps(v if t == _BOOLEAN else str(v, "utf8"))
+    elif t in (STRING, CORELNK, BOOLEAN):
+        v = json.dumps(v if t == BOOLEAN else str(v, "utf8"))
     else:
-        v = str(v)
+        v = decimal(v)
     w.put(v.encode())
 
 
@@ -43,7 +34,7 @@ def opaque(v):
 
 def objects(d, p, f):
     """Call f(dict) for each object in the array that begins at d[p]; the place behind it."""
-    depth = quoted = 0
+    depth = quoted = 0  # of braces and brackets
     while d[p] in b" \t\r\n":
         p += 1
     if d[p] != 91:
@@ -56,14 +47,14 @@ def objects(d, p, f):
                 p += 1
             elif c == 34:
                 quoted = 0
-        elif c == 123:
+        elif c == 123 or c == 91 and depth:
             if not depth:
                 a = p
             depth += 1
-        elif c == 125:
+        elif c == 125 or c == 93 and depth:
             depth -= 1
             if not depth:
-                f(loads(str(d[a : p + 1], "utf8")))
+                f(json.loads(str(d[a : p + 1], "utf8")))
         elif depth:
             quoted = c == 34
         elif c == 93:
@@ -74,7 +65,7 @@ def objects(d, p, f):
 
 def put(x, o, i, r, ri, t, v, at):
     w = x[2]
-    w.put(b",{" if w.at > x[3] else b"{")
+    w.put(b",{" if w.written > x[3] else b"{")
     if x[4] != o or x[5] != i:
         w.put(b'"bn":"/%d/%d/",' % (o, i))
         x[4] = o
@@ -86,7 +77,7 @@ def put(x, o, i, r, ri, t, v, at):
         digits(w, ri)
     w.put(b'","')
     if at:
-        w.put(b't":%s,"' % str(at).encode())
+        w.put(b't":%s,"' % decimal(at).encode())
     w.put((b"vs", b"v", b"v", b"vb", b"vd", b"v", b"vlo", b"v", b"vs")[t - 1])
     w.put(b'":')
     value(w, t, v)
@@ -95,7 +86,7 @@ def put(x, o, i, r, ri, t, v, at):
 
 def encode_all(w, tree, paths):
     w.byte(91)
-    walk([put, tree.series, w, w.at, -1, -1], tree, paths)
+    walk([put, tree.series, w, w.written, -1, -1], tree, paths)
     w.byte(93)
 
 

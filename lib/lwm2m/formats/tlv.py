@@ -1,13 +1,9 @@
 # OMA-TLV (Core 1.1.1 7.4.3): 11542
 # SPDX-License-Identifier: MIT
 from ..port import struct
-from ..tree import canonical
+from ..model.values import to_stored
+from ..model.values import INTEGER, FLOAT, TIME, OBJLNK
 
-# types, as in tree.py
-_INTEGER = const(2)
-_FLOAT = const(3)
-_TIME = const(6)
-_OBJLNK = const(7)
 
 _INSTANCE = const(0)
 _ITEM = const(0x40)  # a resource instance
@@ -27,20 +23,20 @@ def head(w, typ, ident, n):
 
 def value(w, typ, ident, t, v):
     n = 0
-    if t == _FLOAT:
+    if t == FLOAT:
         d = struct.pack(">f", v)
         if struct.unpack(">f", d)[0] != v:
             d = struct.pack(">d", v)
         v = d
     elif _SIZES[t]:
         if -0x40000000 <= v < 0x40000000:
-            n = 4 if t == _OBJLNK else 1
-            while t != _OBJLNK and n < 8 and not -1 <= v >> 8 * n - 1 <= 0:
+            n = 4 if t == OBJLNK else 1
+            while t != OBJLNK and n < 8 and not -1 <= v >> 8 * n - 1 <= 0:
                 n *= 2
         else:
             # an integer that is an object: shifting it would make one after the other
             d = struct.pack(">q" if v < 0 else ">Q", v)
-            v = d[4:] if t == _OBJLNK or -1 <= v >> 31 <= 0 else d
+            v = d[4:] if t == OBJLNK or -1 <= v >> 31 <= 0 else d
     head(w, typ, ident, n or len(v))
     if n:
         w.uint(v, n)
@@ -62,30 +58,30 @@ def items(t, v, _, w):
 
 def nest(w, typ, ident, f, x, y, z):
     # the length stands before the content, which a window may cut anywhere: measured first, then written
-    a = w.at
-    hi = w.hi
-    w.hi = 0
+    a = w.written
+    hi = w.window_end
+    w.window_end = 0
     f(x, y, z, w)
-    n = w.at - a
-    w.at = a
-    w.hi = hi
+    n = w.written - a
+    w.written = a
+    w.window_end = hi
     head(w, typ, ident, n)
     f(x, y, z, w)
 
 
 def encode(w, tree, o, i, r, ri):
     if i < 0:
-        memo = tree.memo
+        memo = tree.snapshot
         if memo is None:
             # measured and written values must be the same
-            tree.memo = {}
+            tree.snapshot = {}
         for i in tree.instances(o):
-            nest(w, _INSTANCE, i, tree.resources, o, i, resource)
-        tree.memo = memo
+            nest(w, _INSTANCE, i, tree.each_resource, o, i, resource)
+        tree.snapshot = memo
     elif r < 0:
-        tree.resources(o, i, resource, w)
+        tree.each_resource(o, i, resource, w)
     else:
-        t = tree.row(o, r) & 15
+        t = tree.definition(o, r) & 15
         v = tree.read(o, i, r)
         if ri < 0:
             resource(w, o, i, r, t, v)
@@ -120,7 +116,7 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
         elif c == _ITEM:
             if r < 0 or (ri >= 0 and ident != ri):
                 raise ValueError
-            emit(i, r, ident, scalar(d, a, e, tree.row(o, r)))
+            emit(i, r, ident, scalar(d, a, e, tree.definition(o, r)))
         elif r >= 0 and (ident != r or ri < -1):
             # another resource, or one inside a multiple resource (ri is -2 there too)
             raise ValueError
@@ -128,7 +124,7 @@ def decode(d, a, b, tree, o, i, r, ri, emit):
             emit(i, ident, -1, {})
             decode(d, a, e, tree, o, i, ident, -2, emit)
         else:
-            emit(i, ident, ri, scalar(d, a, e, tree.row(o, ident)))
+            emit(i, ident, ri, scalar(d, a, e, tree.definition(o, ident)))
         a = e
 
 
@@ -140,12 +136,12 @@ def scalar(d, a, b, kind):
     n = b - a
     v = bytes(memoryview(d)[a:b])
     k = _SIZES[t]
-    if t == _FLOAT and (n == 4 or n == 8):
+    if t == FLOAT and (n == 4 or n == 8):
         v = struct.unpack(">f" if n == 4 else ">d", v)[0]
     elif k:
-        if not 0 < n <= k or (t == _OBJLNK and n < 4):
+        if not 0 < n <= k or (t == OBJLNK and n < 4):
             raise ValueError
         v = int.from_bytes(v, "big")
-        if d[a] & ~kind & 0x80 and (t == _INTEGER or t == _TIME):
+        if d[a] & ~kind & 0x80 and (t == INTEGER or t == TIME):
             v -= 1 << 8 * n
-    return canonical(kind, v)
+    return to_stored(kind, v)

@@ -1,6 +1,6 @@
 # Object 2, Access Control (Core 1.1.1 8): which server may do what
 # SPDX-License-Identifier: MIT
-from ..coap import CoapError
+from ..coap.numbers import CoapError
 
 # the rights in an ACL: 1 read, 2 write, 4 execute, 8 delete, 16 create
 _READ = const(1)
@@ -27,7 +27,7 @@ class Access:
         def delete(o, i):
             gone(o, i)
             k = self.find(o, i)
-            if self.gone == (o, i) and k in t.inst[2]:
+            if self.gone == (o, i) and k in t.objects[2]:
                 gone(2, k)
 
         gone = t.delete
@@ -36,7 +36,7 @@ class Access:
 
     def find(self, o, i):
         """The id of the instance of object 2 about /o/i, or the first that is free."""
-        d = self.tree.inst[2]
+        d = self.tree.objects[2]
         for k in d:
             if d[k].get(0) == o and d[k].get(1) == i:
                 return k
@@ -48,7 +48,7 @@ class Access:
     def rights(self, ssid, o, i):
         """The rights of a server to an instance, or (-1) to make one."""
         t = self.tree
-        if len(t.inst[1]) < 2 or not t.inst[2]:
+        if len(t.objects[1]) < 2 or not t.objects[2]:
             return _ALL
         if o == 2:
             # every server may look; the owner alone may write, and nobody make or delete
@@ -70,7 +70,7 @@ class Access:
             d = self.rights(s.ssid, o, i) & op
         else:
             t.reader = s.ssid
-            d = not t.inst[o] or t.instances(o)
+            d = not t.objects[o] or t.instances(o)
             t.reader = None
         if not d:
             raise CoapError(0x81)
@@ -89,6 +89,6 @@ class Access:
 def setup(client):
     """Make object 2, without instances; returns what is client.access then, for give(). A server that makes
     an instance owns it; one that deletes it deletes its instance of object 2 too."""
-    client.tree.inst.setdefault(2, {})
+    client.tree.objects.setdefault(2, {})
     client.access = x = Access(client)
     return x

@@ -1,7 +1,6 @@
 # Object 4, Connectivity Monitoring: what the platform knows of its network
 # SPDX-License-Identifier: MIT
-# kinds of functions, as in tree.py
-_READ = const(1)
+from ..model.tree import ON_READ
 
 
 def wlan():
@@ -29,7 +28,7 @@ def setup(client):
         bearer = 41
         hooks = ()
     t = client.tree
-    t.inst[4] = {0: {0: bearer, 1: {0: bearer}, 2: 0, 4: {0: b"0.0.0.0"}}}
+    t.objects[4] = {0: {0: bearer, 1: {0: bearer}, 2: 0, 4: {0: b"0.0.0.0"}}}
     h = t.hooks.setdefault(4, [])
     for r, f in hooks:
-        h.append((_READ, 0, r, f))
+        h.append((ON_READ, 0, r, f))

@@ -1,8 +1,6 @@
 # Object 7, Connectivity Statistics: what the client's own datagrams amount to while it is collecting
 # SPDX-License-Identifier: MIT
-# kinds of functions, as in tree.py
-_READ = const(1)
-_EXEC = const(3)
+from ..model.tree import ON_READ, ON_EXECUTE
 
 
 _HEADERS = const(28)  # IPv4 and UDP, which a message size includes
@@ -20,7 +18,7 @@ def setup(client):
     n = [0, 0, 0, 0, 0]
 
     def count(i, size):
-        if n[_UNTIL] is None or client.sec < n[_UNTIL]:
+        if n[_UNTIL] is None or client.now_s < n[_UNTIL]:
             size += _HEADERS
             n[i] += size
             n[_LARGEST] = max(n[_LARGEST], size)
@@ -50,15 +48,15 @@ def setup(client):
         return n[r - 2] >> 10 if r < 4 else (n[0] + n[1]) // (n[_COUNT] or 1)
 
     def run(path, args):
-        n[_UNTIL] = client.sec
+        n[_UNTIL] = client.now_s
         if path[-1] == "6":
             s = t.get(7, 0, 8)
-            n[:] = 0, 0, 0, 0, client.sec + s if s else None
+            n[:] = 0, 0, 0, 0, client.now_s + s if s else None
 
-    t.inst[7] = {0: {0: 0, 1: 0, 8: 0}}
+    t.objects[7] = {0: {0: 0, 1: 0, 8: 0}}
     h = t.hooks.setdefault(7, [])
     for r in range(2, 6):
-        h.append((_READ, 0, r, show))
-    h.append((_EXEC, 0, 6, run))
-    h.append((_EXEC, 0, 7, run))
+        h.append((ON_READ, 0, r, show))
+    h.append((ON_EXECUTE, 0, 6, run))
+    h.append((ON_EXECUTE, 0, 7, run))
     client.meter = meter

@@ -1,13 +1,9 @@
 # Object 3, Device (Core 1.1.1 E.4): what the platform knows of itself, the clock, errors, reboot
 # SPDX-License-Identifier: MIT
 import gc
-import sys
 
-from ..port import restart, time
-
-# kinds of functions, as in tree.py
-_EXEC = const(3)
-_CHANGED = const(8)
+from ..port import restart, sys, time
+from ..model.tree import ON_EXECUTE, ON_CHANGE
 
 
 def setup(client):
@@ -23,7 +19,7 @@ def setup(client):
     def set_clock(o, i, r):
         # the time that a server or the application gave goes on from here
         nonlocal shift
-        d = t.inst[o][i]
+        d = t.objects[o][i]
         v = d.get(r, clock)
         if v is not clock:
             shift = v - time()
@@ -37,9 +33,9 @@ def setup(client):
             client.register(None)
 
     def reboot(path, args):
-        client.later(again, path[-1] == "5")
+        client.call_soon(again, path[-1] == "5")
 
-    t.inst[3] = {
+    t.objects[3] = {
         0: {
             0: b"MicroPython",
             1: sys.platform.encode(),
@@ -56,8 +52,8 @@ def setup(client):
         }
     }
     t.hooks[3] = [
-        (_CHANGED, 0, 13, set_clock),
-        (_EXEC, 0, 4, reboot),
-        (_EXEC, 0, 5, reboot),
-        (_EXEC, 0, 12, lambda path, args: t.put(3, 0, 11, -1, {0: 0})),
+        (ON_CHANGE, 0, 13, set_clock),
+        (ON_EXECUTE, 0, 4, reboot),
+        (ON_EXECUTE, 0, 5, reboot),
+        (ON_EXECUTE, 0, 12, lambda path, args: t.store(3, 0, 11, -1, {0: 0})),
     ]

@@ -1,11 +1,8 @@
 # Object 3311, Light Control: how long it has been on, and what the application hears of it
 # SPDX-License-Identifier: MIT
-from ..tree import join, split
+from ..model.values import format_path, parse_path
+from ..model.tree import ON_READ, VALIDATE, ON_CHANGE
 
-# kinds of functions, as in tree.py
-_READ = const(1)
-_VALIDATE = const(6)
-_CHANGED = const(8)
 
 _ON = const(5850)
 _DIMMER = const(5851)
@@ -19,35 +16,35 @@ def setup(client, fn=None):
     since = {}  # {instance: [seconds until it was switched on, when that was]}
 
     def changed(o, i, r):
-        d = t.inst[o].get(i)
+        d = t.objects[o].get(i)
         if d is None:
             since.pop(i, None)
         elif r < 0:
-            since[i] = [0, client.sec]
+            since[i] = [0, client.now_s]
             d.setdefault(_ON, False)
             d.setdefault(_DIMMER, 0)
         elif r == _TIME:
             # kept in `since` alone, so that another 0 is a change again
-            since[i] = [d.pop(r, 0), client.sec]
+            since[i] = [d.pop(r, 0), client.now_s]
         else:
             if r == _ON:
                 x = since[i]
                 if not d.get(r):
-                    x[0] += client.sec - x[1]
-                x[1] = client.sec
+                    x[0] += client.now_s - x[1]
+                x[1] = client.now_s
             if fn and _ON <= r <= _DIMMER:
-                fn(join(o, i, r), d.get(r))
+                fn(format_path(o, i, r), d.get(r))
 
     def time(path, v):
-        i = split(path)[1]
+        i = parse_path(path)[1]
         x = since[i]
-        return x[0] + (client.sec - x[1] if t.get(3311, i, _ON) else 0)
+        return x[0] + (client.now_s - x[1] if t.get(3311, i, _ON) else 0)
 
-    t.inst.setdefault(3311, {})
+    t.objects.setdefault(3311, {})
     t.hooks.setdefault(3311, []).extend(
         (
-            (_CHANGED, -1, -1, changed),
-            (_READ, -1, _TIME, time),
-            (_VALIDATE, -1, _DIMMER, lambda path, v: v <= 100),
+            (ON_CHANGE, -1, -1, changed),
+            (ON_READ, -1, _TIME, time),
+            (VALIDATE, -1, _DIMMER, lambda path, v: v <= 100),
         )
     )

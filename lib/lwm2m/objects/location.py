@@ -1,7 +1,6 @@
 # Object 6, Location: the position that the application sets, and when it did
 # SPDX-License-Identifier: MIT
-# kinds of functions, as in tree.py
-_CHANGED = const(8)
+from ..model.tree import ON_CHANGE
 
 
 def setup(client):
@@ -10,11 +9,11 @@ def setup(client):
     t = client.tree
 
     def changed(o, i, r):
-        d = t.inst[o].get(i)
+        d = t.objects[o].get(i)
         if d is not None and r < 0:
             d.update({0: 0.0, 1: 0.0, 5: 0})
         elif d and r < 7 and r != 5:
-            t.put(o, i, 5, -1, t.read(3, 0, 13))
+            t.store(o, i, 5, -1, t.read(3, 0, 13))
 
-    t.hooks.setdefault(6, []).append((_CHANGED, -1, -1, changed))
+    t.hooks.setdefault(6, []).append((ON_CHANGE, -1, -1, changed))
     t.create(6, 0)

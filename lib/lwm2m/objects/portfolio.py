@@ -1,10 +1,7 @@
 # Object 16, Portfolio: identities of other instances, and authentication data on request
 # SPDX-License-Identifier: MIT
-from ..tree import canonical, split
-
-# kinds of functions, as in tree.py
-_READ = const(1)
-_EXEC = const(3)
+from ..model.values import to_stored, parse_path
+from ..model.tree import ON_READ, ON_EXECUTE
 
 
 def setup(client, auth=None):
@@ -14,27 +11,27 @@ def setup(client, auth=None):
     t = client.tree
 
     def make(path, args):
-        i = split(path)[1]
+        i = parse_path(path)[1]
         v = None
         try:
             v = auth(path, args)
-            v = canonical(5, {k: v[k] for k in range(len(v))})
+            v = to_stored(5, {k: v[k] for k in range(len(v))})
         except ValueError:
             pass
-        t.put(16, i, 2, -1, v)
-        t.put(16, i, 3, -1, 1 if v else 2)
+        t.store(16, i, 2, -1, v)
+        t.store(16, i, 3, -1, 1 if v else 2)
 
     def taken(i):
-        t.put(16, i, 3, -1, 0)
+        t.store(16, i, 3, -1, 0)
 
     def show(path, v):
         if v:
             # the answer that is being written goes out first
-            client.later(taken, split(path)[1])
+            client.call_soon(taken, parse_path(path)[1])
         return v
 
-    t.inst.setdefault(16, {})
+    t.objects.setdefault(16, {})
     h = t.hooks.setdefault(16, [])
-    h.append((_READ, -1, 2, show))
+    h.append((ON_READ, -1, 2, show))
     if auth:
-        h.append((_EXEC, -1, 1, make))
+        h.append((ON_EXECUTE, -1, 1, make))

@@ -1,10 +1,8 @@
 # IPSO sensors and inputs: lowest and highest measurement and their reset, units, counted presses
 # SPDX-License-Identifier: MIT
-from ..tree import split
+from ..model.values import parse_path
+from ..model.tree import ON_EXECUTE, ON_CHANGE
 
-# kinds of functions, as in tree.py
-_EXEC = const(3)
-_CHANGED = const(8)
 
 # the unit of 5700 at first; None where 5500 is counted in 5501 instead
 TABLE = {3300: "", 3303: "Cel", 3304: "%RH", 3347: None}
@@ -25,7 +23,7 @@ def setup(client, table=TABLE):
     t = client.tree
 
     def changed(o, i, r):
-        d = t.inst[o].get(i)
+        d = t.objects[o].get(i)
         if d is None:
             return
         v = d.get(r)
@@ -42,18 +40,20 @@ def setup(client, table=TABLE):
         elif v is not None:
             if r == _VALUE:
                 if not d.get(_MIN, v + 1) <= v:
-                    t.put(o, i, _MIN, -1, v)
+                    t.store(o, i, _MIN, -1, v)
                 if not d.get(_MAX, v - 1) >= v:
-                    t.put(o, i, _MAX, -1, v)
+                    t.store(o, i, _MAX, -1, v)
             elif r == _STATE and v:
-                t.put(o, i, _COUNT, -1, d.get(_COUNT, 0) + 1)
+                t.store(o, i, _COUNT, -1, d.get(_COUNT, 0) + 1)
 
     def reset(path, args):
-        o, i, r, ri = split(path)
+        o, i, r, ri = parse_path(path)
         for r in (_MIN, _MAX):
             if t.get(o, i, r) is not None:
-                t.put(o, i, r, -1, t.get(o, i, _VALUE))
+                t.store(o, i, r, -1, t.get(o, i, _VALUE))
 
     for o in table:
-        t.inst.setdefault(o, {})
-        t.hooks.setdefault(o, []).extend(((_CHANGED, -1, -1, changed), (_EXEC, -1, 5605, reset)))
+        t.objects.setdefault(o, {})
+        t.hooks.setdefault(o, []).extend(
+            ((ON_CHANGE, -1, -1, changed), (ON_EXECUTE, -1, 5605, reset))
+        )

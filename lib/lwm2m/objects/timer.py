@@ -1,13 +1,9 @@
 # Object 3340, Timer: its modes, the time that is left, and its counters
 # SPDX-License-Identifier: MIT
-from ..coap import CoapError
-from ..tree import split
+from ..coap.numbers import CoapError
+from ..model.values import parse_path
+from ..model.tree import ON_READ, ON_EXECUTE, VALIDATE, ON_CHANGE
 
-# kinds of functions, as in tree.py
-_READ = const(1)
-_EXEC = const(3)
-_VALIDATE = const(6)
-_CHANGED = const(8)
 
 _INPUTS = const(5501)
 _DELAY = const(5521)
@@ -52,8 +48,8 @@ def setup(client):
     def look(i):
         # what the last look found was so until now
         x = state[i]
-        d = t.inst[3340][i]
-        now = client.sec * 1000 + client.ms
+        d = t.objects[3340][i]
+        now = client.now_s * 1000 + client.now_ms
         if x[_COUNTS]:
             x[_ON] += now - x[_SEEN]
         x[_SEEN] = now
@@ -61,7 +57,7 @@ def setup(client):
         return x, d
 
     def put(i, r, v):
-        t.put(3340, i, r, -1, v)
+        t.store(3340, i, r, -1, v)
 
     def output(i, on):
         x, d = look(i)
@@ -85,11 +81,11 @@ def setup(client):
         return True
 
     def trigger(path, args):
-        if not begin(split(path)[1]):
+        if not begin(parse_path(path)[1]):
             raise CoapError(0x80)
 
     def changed(o, i, r):
-        d = t.inst[o].get(i)
+        d = t.objects[o].get(i)
         if d is None:
             state.pop(i, None)
             return
@@ -117,7 +113,7 @@ def setup(client):
                 x[_END] = None
 
     def show(path, v):
-        o, i, r, ri = split(path)
+        o, i, r, ri = parse_path(path)
         x, d = look(i)
         if r == _TOTAL:
             return x[_ON] / 1000
@@ -136,15 +132,15 @@ def setup(client):
                     wait = left
         return wait
 
-    t.inst.setdefault(3340, {})
+    t.objects.setdefault(3340, {})
     t.hooks.setdefault(3340, []).extend(
         (
-            (_CHANGED, -1, -1, changed),
-            (_EXEC, -1, 5523, trigger),
-            (_READ, -1, 5538, show),
-            (_READ, -1, _TOTAL, show),
-            (_VALIDATE, -1, _MODE, lambda path, v: v <= _DROP_OUT),
-            (_VALIDATE, -1, _DELAY, lambda path, v: v >= 0),
+            (ON_CHANGE, -1, -1, changed),
+            (ON_EXECUTE, -1, 5523, trigger),
+            (ON_READ, -1, 5538, show),
+            (ON_READ, -1, _TOTAL, show),
+            (VALIDATE, -1, _MODE, lambda path, v: v <= _DROP_OUT),
+            (VALIDATE, -1, _DELAY, lambda path, v: v >= 0),
         )
     )
-    client.every.append(poll)
+    client.pollers.append(poll)

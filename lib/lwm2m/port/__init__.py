@@ -6,14 +6,24 @@
 # None; restart() starts it anew, True, or False where it can't; open_udp(host, port, options, local) a channel:
 # send(buf, start, end), where a loss raises nothing, recv() a datagram as bytes or None at once, close(). `options`
 # is set_socketoptions or None, `local` the port to bind or 0. pdp(), where there is one, gives (active, APN) to
-# quectel.py. Beside these, two modules by the one name that all MicroPythons have for them, and cellular.py for
-# object 4.
-try:
-    import ubinascii as binascii
-    import ustruct as struct
-except ImportError:
-    import binascii
-    import struct
+# quectel.py; start_thread(fn), where there are threads. Beside these, the modules of MicroPython that everything here
+# imports from this file, and cellular.py for object 4.
+
+
+def module(name):
+    """MicroPython's own module of this name. QuecPython, and old versions for some, know it as `u` and the name alone."""
+    try:
+        return __import__("u" + name)
+    except ImportError:
+        return __import__(name)
+
+
+sys = module("sys")
+binascii = module("binascii")
+struct = module("struct")
+
+# False where floats have single precision, and so no room for seconds since 1970
+DOUBLE = 1e9 + 1 > 1e9
 
 try:
     from lwm2m_port import *

@@ -1,15 +1,10 @@
 # Any MicroPython with `socket`, `select` and `time`: unix, ESP32, RP2, ...
 # SPDX-License-Identifier: MIT
-try:
-    import uselect as _select
-    import usocket as _socket
-    import utime as _time
-    from uos import urandom
-except ImportError:
-    import select as _select
-    import socket as _socket
-    import time as _time
-    from os import urandom
+from . import module, sys
+
+_select = module("select")
+_socket = module("socket")
+_time = module("time")
 
 _MTU = const(1536)
 
@@ -17,8 +12,14 @@ ticks_ms = _time.ticks_ms
 ticks_add = _time.ticks_add
 ticks_diff = _time.ticks_diff
 # ESP32, RP2 and others count from 2000
-_EPOCH = 946684800 if _time.gmtime(0)[0] == 2000 else 0
+_EPOCH = 946684800 if _time.localtime(0)[0] == 2000 else 0
 _poll = _select.poll()
+
+try:
+    urandom = module("os").urandom
+except AttributeError:
+    # the unix port of 1.13 has no function for it; on a board without it is an OSError
+    urandom = lambda n: open("/dev/urandom", "rb").read(n)
 
 
 def time():
@@ -34,9 +35,9 @@ def ready(ms=0):
 def identity():
     try:
         from network import WLAN
-        from ubinascii import hexlify
 
-        return "urn:dev:mac:" + hexlify(WLAN(0).config("mac")).decode().upper()
+        mac = module("binascii").hexlify(WLAN(0).config("mac"))
+        return "urn:dev:mac:" + mac.decode().upper()
     except (ImportError, OSError, ValueError):
         return None
 
@@ -47,6 +48,15 @@ def restart():
     except ImportError:
         return False
     reset()
+
+
+def start_thread(function):
+    """Run function() in a thread; ImportError where there are none."""
+    import _thread
+
+    if sys.platform != "linux":
+        _thread.stack_size(8192)
+    _thread.start_new_thread(function, ())
 
 
 class open_udp:

@@ -1,14 +1,15 @@
 # QuecPython modules: the modem's identity and power, and randomness worth the name
 # SPDX-License-Identifier: MIT
 import modem as _modem
-import uhashlib as _hashlib
-import uos as _os
-import utime as _time
 from misc import Power as _Power
 
+from . import module
 from .generic import *
 from .generic import open_udp as _udp
+from .generic import urandom as _urandom
 
+_hashlib = module("hashlib")
+_time = module("time")
 _pool = b""
 
 
@@ -24,7 +25,7 @@ def urandom(n):
         except (ImportError, AttributeError):
             radio = None
         h = _hashlib.sha256(_pool)
-        h.update(_os.urandom(32))
+        h.update(_urandom(32))
         h.update(
             repr((_time.ticks_us(), _time.time(), radio, _Power.getVbatt(), identity())).encode()
         )
@@ -49,11 +50,28 @@ def pdp():
     import dataCall
 
     up = dataCall.getInfo(1, 0)
-    try:
-        apn = dataCall.getPDPContext(1)[1]
-    except (AttributeError, TypeError):
+    # Firmware of 2021 has getApn() alone, of a SIM card and its context; -1 is no answer.
+    for get in (
+        lambda: dataCall.getPDPContext(1)[1],
+        lambda: dataCall.getApn(0, 1),
+        lambda: dataCall.getApn(0),
+    ):
+        try:
+            apn = get()
+            if isinstance(apn, str):
+                break
+        except (AttributeError, TypeError):
+            pass
+    else:
         apn = ""
     return up != -1 and up[2][0] == 1, apn
+
+
+def start_thread(function):
+    """Run function() in a thread. Its stack has 8 KiB, as is: stack_size() counts words there, from 32 KiB on."""
+    import _thread
+
+    _thread.start_new_thread(function, ())
 
 
 class open_udp(_udp):

@@ -1,0 +1,2 @@
+# What CI holds: sizes, speed, style, stubs
+# SPDX-License-Identifier: MIT
