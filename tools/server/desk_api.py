@@ -230,7 +230,7 @@ class DeskApi:
 
     def _account_routes(self) -> list[Route]:
         authorities = BASE + "/authorities"
-        pem = Body("PEM", media="application/x-pem-file")
+        pem = Body("PEM", media="text/plain")
         return [
             Route(
                 "GET",

@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tools.mpy import micropython
+from tools.build.mpy import micropython
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVICE = Path(__file__).with_name("fleet_device.py")

@@ -14,7 +14,7 @@ import sys
 import time
 
 from lwm2m import Client
-from lwm2m.model_ipso import TABLE
+from lwm2m.model.tables.ipso import TABLE
 
 REGISTERED = "REGISTRATION_COMPLETE"
 TOLD = (
