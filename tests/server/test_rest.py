@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -530,36 +529,47 @@ async def test_the_description_names_what_is_served():
         assert ("GET", "/api/clients/{endpoint}/{object}/{instance}/{resource}") in known
 
 
+# Two out of the described range are meant: the device's queue is full, the device does not answer.
 CONFIGURATION = """
-[generation]
-mode = "all"
+[parameters]
+"path.endpoint" = "dev-0"
 
 [checks]
-enabled = false
-not_a_server_error.enabled = true
 not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", "503", "504"]
 """
+# Streams do not end, and without the endpoint there would be nothing to ask.
+EXCLUDED = ("get_api_event", "get_api_desk_events", "delete_api_desk_endpoints_by_endpoint")
+EXAMPLES = 6  # for each operation
 
 
+@pytest.mark.needs("micropython")
 def test_schemathesis_finds_no_failure(tmp_path):
     program = Path(sys.executable).with_name("schemathesis")
-    if not shutil.which(program):
+    if not program.exists():
         pytest.skip("schemathesis is not installed")
+    (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
 
-    @run
-    async def steps():
-        async with desk() as http, Client(http.server) as client:
-            assert (await client.register()).code == Code.CREATED
-            (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
+    async def steps() -> str:
+        async with managed() as http:
             process = await asyncio.create_subprocess_exec(
-                *(program, "run", http.base + "/openapi.json", "--max-examples", "4"),
-                *("--phases", "examples,coverage,fuzzing", "--seed", "7", "--workers", "2"),
-                *("--exclude-path-regex", "/api/(desk/events|event)$", "--max-failures", "5"),
+                *(program, "run", http.base + "/openapi.json", "--phases", "fuzzing"),
+                *("--max-examples", str(EXAMPLES), "--seed", "7", "--workers", "1"),
+                *("--checks", "not_a_server_error"),
+                *(word for name in EXCLUDED for word in ("--exclude-operation-id", name)),
                 cwd=tmp_path,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
-            output, _ = await process.communicate()
+            try:
+                output, _ = await process.communicate()
+            finally:
+                if process.returncode is None:
+                    process.kill()
             assert process.returncode == 0, output.decode()[-6000:]
+            # It has reached the client, and that is still there.
+            assert (await http.get(f"{DEV}/3/0/16"))["success"]
+            lines = [entry["line"] for entry in await http.get("/api/desk/log?endpoint=dev-0")]
+            assert sum(line.startswith("->") for line in lines) > 50
+            return output.decode()
 
-    steps()
+    print(asyncio.run(asyncio.wait_for(steps(), 120)))

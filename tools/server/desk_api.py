@@ -31,6 +31,7 @@ BASE = "/api/desk"
 ENDPOINT = BASE + "/endpoints/{endpoint}"
 TABLE = {"type": "object"}
 TEXT = {"type": "string"}
+LWM2M_PATH = {"type": "string", "pattern": "^/?[0-9]{1,4}(/[0-9]{1,4}){0,3}$"}
 MAX_XML = 1 << 20  # bytes
 KEPT_LINES = 2000  # of the log
 # The members of an operation's body, in the order of its arguments.
@@ -420,8 +421,10 @@ def _removed(remove, request: web.Request) -> web.Response:
 
 def _schema(member: str) -> dict:
     if member == "paths":
-        return {"anyOf": [TEXT, {"type": "array", "items": TEXT}]}
-    if member in ("path", "token", "source"):
+        return {"anyOf": [LWM2M_PATH, {"type": "array", "items": LWM2M_PATH, "minItems": 1}]}
+    if member == "path":
+        return LWM2M_PATH
+    if member in ("token", "source"):
         return TEXT
     return TABLE if member == "attributes" else {}
 

@@ -52,7 +52,12 @@ TIME = Parameter(
     "seconds to wait for the device",
     {"type": "number", "exclusiveMinimum": 0, "maximum": 86400},
 )
-PATHS = Parameter("paths", "paths, separated by commas", required=True)
+PATHS = Parameter(
+    "paths",
+    "paths, separated by commas",
+    {"type": "string", "pattern": "^/[0-9]{1,4}(/[0-9]{1,4}){0,3}(,/[0-9]{1,4}){0,3}$"},
+    required=True,
+)
 BOTH_FORMATS = (
     Parameter("pathformat", "content format of the paths", FORMATS),
     Parameter("nodeformat", "content format of the values", FORMATS),
