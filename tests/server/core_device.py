@@ -35,7 +35,7 @@ async def device(endpoint, uri, sensor=False, **options):
     await asyncio.to_thread(inner.power_on)
     driven = Driven(inner)
     try:
-        tables = ["lwm2m.model_ipso", "lwm2m.model_standard"]
+        tables = ["lwm2m.model.tables.ipso", "lwm2m.model.tables.standard"]
         await driven.new(endpoint, uri, tables, **{"lifetime": 60, **options})
         if sensor:
             await driven.give("/3303/0/5700", 21.5)

@@ -688,7 +688,7 @@ class Server:
             endpoint, kind = self.credentials.identify(endpoint, remote)
         if not endpoint:
             raise Refused("4.00", "no endpoint name (ep)")
-        if len(endpoint.encode()) > MAX_NAME or any(ord(c) < ord(" ") for c in endpoint):
+        if len(endpoint.encode()) > MAX_NAME or not endpoint.isprintable():
             raise Refused("4.00", "the endpoint name is too long, or not printable")
         return endpoint, kind
 

@@ -210,7 +210,7 @@ _CODES = {name: code for code, name in _LABELS.items()}
 
 
 def _unbase64(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
 def to_pack(path: str, value, model: Model) -> list[dict]:
@@ -235,16 +235,26 @@ def from_pack(
         base_name, base_time = entry.get("bn", base_name), entry.get("bt", base_time)
         base_value = entry.get("bv", base_value)
         path = join(ids((base_name + entry.get("n", "")).removeprefix(root)))
-        at = None
-        if "t" in entry or base_time:
-            at = base_time + entry.get("t", 0)
-            at += time.time() if at < RELATIVE_TIME else 0
+        at = _time(base_time, entry)
         values = [(k, v) for k, v in entry.items() if k in ("v", "vs", "vb", "vd", "vlo")]
         if len(values) > 1 or not values and "bv" not in entry and "n" in entry:
             raise ValueError(f"{len(values)} values in the record of {path}")
         for label, value in values:
             found.append((path, at, _leaf(path, label, value, base_value, model)))
     return found
+
+
+def _time(base: float, entry: dict) -> float | None:
+    """Epoch seconds of a record, None where it has no time."""
+    if "t" not in entry and not base:
+        return None
+    offset = entry.get("t", 0)
+    if any(isinstance(n, bool) or not isinstance(n, (int, float)) for n in (base, offset)):
+        raise ValueError(f"{base!r} + {offset!r} is no time")
+    at = float(base + offset)
+    if not math.isfinite(at):
+        raise ValueError(f"{at!r} is no time")
+    return at + time.time() if at < RELATIVE_TIME else at
 
 
 def _leaf(path: str, label: str, value, base_value, model: Model):
@@ -306,8 +316,7 @@ def _from_json(path: str, payload: bytes, model: Model) -> list[tuple[str, float
             leaf = from_text(kind, leaf)
         elif kind == "Float" and label == "v":
             leaf = float(leaf)
-        at = base_time + entry.get("t", 0) if "t" in entry or base_time else None
-        found.append((name, at and at + (time.time() if at < RELATIVE_TIME else 0), leaf))
+        found.append((name, _time(base_time, entry), leaf))
     return found
 
 

@@ -405,10 +405,21 @@ class Peer:
             uri_query=list(query) or None,
             observe=observe,
         )
-        shown = payload.decode(errors="replace") if payload and value is None else value
+        shown = value
+        if payload and value is None:
+            shown = self._shown(path, payload, message.opt.content_format)
         return await self.exchange(
             message, path, verb or method, value=shown, base=base, query=query, token=token
         )
+
+    def _shown(self, path: str, payload: bytes, format: int | None):
+        """A payload for the transcript: decoded, so that secrets can be hidden; else its length alone."""
+        try:
+            shown = formats.decode(format, path, payload, self.server.model, self.root)
+        except ValueError:
+            shown = payload
+        whole = isinstance(shown, bytes) and len(ids(path)) < 3
+        return f"{len(payload)} bytes" if whole or shown is payload else shown
 
     async def exchange(
         self,
