@@ -317,6 +317,12 @@ def positive(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 100000")
 
 
+def hexadecimal(text: str) -> str:
+    with contextlib.suppress(ValueError):
+        return bytes.fromhex(text).hex()
+    raise argparse.ArgumentTypeError(f"{text!r} is not hexadecimal")
+
+
 def factor(text: str) -> float:
     with contextlib.suppress(ValueError):
         if 0 < float(text) <= 10000:
@@ -324,7 +330,7 @@ def factor(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
 
 
-def main() -> int:
+def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m tools.server.fleet", description="Many simulated clients against a server."
     )
@@ -337,7 +343,7 @@ def main() -> int:
     p.add_argument("--binding", help="such as UQ")
     p.add_argument("--version", help="LwM2M version to register as")
     p.add_argument("--identity", help="PSK identity; %%d is the number of the client")
-    p.add_argument("--key", help="pre-shared key of all, hexadecimal")
+    p.add_argument("--key", type=hexadecimal, help="pre-shared key of all, hexadecimal")
     p.add_argument(
         "--read", metavar="URL", help="read each client once through this REST interface"
     )
@@ -349,7 +355,11 @@ def main() -> int:
     p.add_argument(
         "--speed", type=factor, default=1.0, help="of the clients' clocks meanwhile (1)"
     )
-    arguments = p.parse_args()
+    return p
+
+
+def main() -> int:
+    arguments = parser().parse_args()
     try:
         return asyncio.run(run(arguments))
     except KeyboardInterrupt:

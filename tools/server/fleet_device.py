@@ -6,6 +6,7 @@ In comes the one object that says what to run (see `given` below), then "stop" o
 {"event": name, "client": number, "ms": since the client was started} and, each second, {"counts": ...}.
 """
 
+import binascii
 import gc
 import json
 import select
@@ -110,9 +111,11 @@ class Fleet:
         given, number = self.given, len(self.clients)
         name = given["first"] + number
         options = dict(given.get("options", {}))
-        for key in ("lifetime", "binding", "version", "key"):
+        for key in ("lifetime", "binding", "version"):
             if given.get(key):
                 options[key] = given[key]
+        if given.get("key"):
+            options["key"] = binascii.unhexlify(given["key"])
         if given.get("identity"):
             options["identity"] = given["identity"].replace("%d", str(name))
         client = Client(
@@ -172,9 +175,10 @@ class Fleet:
 
     def command(self, line):
         """True where it is to end."""
-        if line.strip() in ("", "stop"):
+        message = json.loads(line) if line.strip() else "stop"
+        if message == "stop":
             return True
-        self.hurry(json.loads(line)["speed"])
+        self.hurry(message["speed"])
         return False
 
     def counts(self):
