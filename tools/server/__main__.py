@@ -152,11 +152,11 @@ async def serve(args: argparse.Namespace) -> None:
     printer = Printer()
     running = parts(config)
     async with DeskServer(config, running, printer) as desk:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
         introduce(desk, printer, running)
         if args.trace:
             desk.events.subscribe(lambda event: trace(printer, event))
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
         await DeskConsole(desk).run()
 
 
@@ -192,8 +192,8 @@ def trace(printer: Printer, event: Event) -> None:
         printer(event.endpoint, f"-- {event.kind} {json.dumps(event.body, ensure_ascii=False)}")
 
 
-def main() -> int:
-    args = parser().parse_args()
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     try:
         asyncio.run(serve(args))

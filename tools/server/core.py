@@ -377,6 +377,13 @@ class Server:
         return self
 
     async def _listen(self, listener: Listener) -> None:
+        try:
+            await self._open(listener)
+        except OSError as e:
+            where = f"{listener.scheme} at {listener.host} port {listener.port}"
+            raise OSError(e.errno, f"{where}: {e.strerror or e}") from None
+
+    async def _open(self, listener: Listener) -> None:
         if listener.scheme == "coap":
             await self.context._append_tokenmanaged_messagemanaged_transport(
                 lambda manager: _listen_udp(manager, listener, self.context.log)

@@ -270,32 +270,31 @@ class DeskConsole(Console):
             options[key] = {"true": True, "false": False}.get(text, text)
             if key in ("timeout", "pollInterval"):
                 options[key] = float(text)
-        endpoint = self.device.endpoint
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-        with Progress(*columns, TimeElapsedColumn(), console=self.terminal) as progress:
-            shown = progress.add_task("begun", total=None)
-
-            def told(event: events.Event) -> None:
-                body = event.body
-                total = body["size"] or None
-                progress.update(
-                    shown, description=body["state"], total=total, completed=body["sent"]
-                )
-
-            stop = self.desk.events.subscribe(told, {events.FOTA_PROGRESS}, endpoint)
-            done = asyncio.get_running_loop().create_future()
-            ended = self.desk.events.subscribe(
-                lambda event: done.done() or done.set_result(event),
-                {events.FOTA_COMPLETE},
-                endpoint,
-            )
-            try:
-                await self.ops.firmwareUpdate(endpoint, source, options)
-                event = await done
-            finally:
-                stop()
-                ended()
+        event = await self._shown(self.device.endpoint, source, options)
         print(("" if event.body["success"] else "error: ") + event.body["result"])
+
+    async def _shown(self, endpoint: str, source: str, options: dict) -> events.Event:
+        """Run an update with a bar; its FOTA_COMPLETE event."""
+        done = asyncio.get_running_loop().create_future()
+        hub = self.desk.events
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+        progress = Progress(*columns, TimeElapsedColumn(), console=self.terminal)
+        shown = progress.add_task("begun", total=None)
+
+        def told(event: events.Event) -> None:
+            if event.kind == events.FOTA_COMPLETE:
+                done.done() or done.set_result(event)
+                return
+            state, total, sent = (event.body[key] for key in ("state", "size", "sent"))
+            progress.update(shown, description=state, total=total or None, completed=sent)
+
+        stop = hub.subscribe(told, {events.FOTA_PROGRESS, events.FOTA_COMPLETE}, endpoint)
+        try:
+            await self.ops.firmwareUpdate(endpoint, source, options)
+            with progress:
+                return await done
+        finally:
+            stop()
 
     async def do_cancel_firmware(self) -> None:
         await self.ops.firmwareCancel(self.device.endpoint)
