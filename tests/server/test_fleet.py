@@ -11,7 +11,7 @@ import pytest
 from core_peers import run
 
 from tools.server.config import Config, Listener
-from tools.server.fleet import Fleet, Report
+from tools.server.fleet import Fleet, Report, parser
 from tools.server.rest import RestServer
 from tools.server.service import DeskServer
 
@@ -93,9 +93,10 @@ def test_a_report_has_what_was_measured():
 
 
 @pytest.mark.parametrize(
-    "words", [["-n", "0"], ["-n", "x"], ["--rate", "-1"], ["--speed", "fast"]]
+    "words", [["-n", "0"], ["-n", "x"], ["--rate", "-1"], ["--speed", "fast"], ["--key", "xyz"]]
 )
-def test_arguments_that_are_wrong(words):
-    command = [sys.executable, "-m", "tools.server.fleet", "coap://127.0.0.1:9", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20)
-    assert done.returncode == 2 and "is no number" in done.stderr
+def test_arguments_that_are_wrong(words, capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(["coap://127.0.0.1:9", *words])
+    error = capsys.readouterr().err
+    assert "is no number" in error or "is not hexadecimal" in error
