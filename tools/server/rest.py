@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from . import openapi
+from .accounts import host_for
 from .api import Route, Streams, errors, failure, reply
 from .config import ConfigError
 from .desk_api import DeskApi
@@ -106,10 +107,13 @@ class RestServer:
             self.token = secrets.token_urlsafe(TOKEN_BYTES)
         self.port = self.settings.port
         self._runner: web.AppRunner | None = None
+        self._shown = ""
 
     async def start(self, desk: DeskServer) -> None:
         """OSError where it cannot listen, ConfigError where the certificate cannot be read."""
         self.streams = Streams()
+        if not self.settings.loopback:
+            self._shown = desk.config.advertise or host_for(self.settings.host)
         self.apis = [LeshanApi(desk, self.streams), DeskApi(desk, self.streams), EmqxApi(desk)]
         app = web.Application(middlewares=[self._headers, errors, self._guard])
         self.routes = [route for api in self.apis for route in api.routes]
@@ -145,9 +149,7 @@ class RestServer:
 
     @property
     def base(self) -> str:
-        host = self.settings.host
-        if host in ("::", "0.0.0.0", ""):
-            host = "127.0.0.1"
+        host = self._shown or self.settings.host
         scheme = "https" if self.settings.certificate else "http"
         return (
             f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
