@@ -75,6 +75,7 @@ V311, V5 = 4, 5  # MQTT's own numbers
 UNSUPPORTED = ("132", "Unsupported protocol version", "unacceptable protocol version")
 MAX_WAITING = 10000  # messages
 RETRY_FIRST, RETRY_MOST = 0.5, 30.0  # seconds
+SETTLE = 2.0  # seconds
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 _UNITS = {"ms": 0.001, "s": 1, None: 1, "m": 60, "h": 3600, "d": 86400}
 _log = logging.getLogger("lwm2m.mqtt")
@@ -228,6 +229,7 @@ class MqttGateway:
         self.settings = Settings.of(table)
         self.topics = Topics(self.settings)
         self.connected = asyncio.Event()
+        self._settled = asyncio.Event()  # no connection is being made just now
         self._waiting: deque[tuple] = deque(maxlen=MAX_WAITING)
         self._more = asyncio.Event()
         self._names: dict[str, str] = {}  # escaped name: endpoint
@@ -260,6 +262,9 @@ class MqttGateway:
         if self._task is None:
             return
         self._stop_events()
+        # A connection that is cancelled half way leaves callbacks of its socket behind.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), SETTLE)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
@@ -355,7 +360,9 @@ class MqttGateway:
         wait = RETRY_FIRST
         while True:
             try:
+                self._settled.clear()
                 async with self._client() as client:
+                    self._settled.set()
                     wait = RETRY_FIRST
                     await self._talk(client)
             except aiomqtt.MqttError as error:
@@ -366,6 +373,7 @@ class MqttGateway:
             except OSError as error:
                 _log.warning("no connection to the broker: %s", error)
             finally:
+                self._settled.set()
                 self.connected.clear()
             await asyncio.sleep(wait)
             wait = min(2 * wait, RETRY_MOST)
