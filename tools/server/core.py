@@ -276,6 +276,16 @@ class _Site(resource.Resource, resource.PathCapable):
             return Message(code=Code.BAD_REQUEST, payload=b"not UTF-8")
 
 
+class _Context(aiocoap.Context):
+    """aiocoap's context, which asks the first interface for an address before the others may know it."""
+
+    async def find_remote_and_interface(self, message: Message):
+        for each in self.request_interfaces:
+            if await each.token_interface.message_interface.recognize_remote(message.remote):
+                return each
+        raise aiocoap.error.NoRequestInterface()
+
+
 class Listening(NamedTuple):
     """A listener that runs: its settings with the port that it has, and aiocoap's side."""
 
@@ -363,7 +373,7 @@ class Server:
     async def start(self) -> Self:
         """OSError when an address is in use, or none of this machine; nothing stays open then."""
         logging.getLogger("coap-server").setLevel(logging.ERROR)
-        self.context = aiocoap.Context(serversite=_Site(self), loggername="coap-server")
+        self.context = _Context(serversite=_Site(self), loggername="coap-server")
         try:
             for listener in self._wanted:
                 await self._listen(listener)
