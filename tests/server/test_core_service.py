@@ -296,6 +296,33 @@ async def test_commands_wait_while_a_device_sleeps():
 
 
 @run
+async def test_timeouts_of_an_operation_and_of_an_endpoint():
+    async with desk_server(coap_timeout=20) as desk, client_of(desk) as client:
+        await client.register()
+
+        async def never(request):
+            await asyncio.sleep(60)
+
+        client.render = never
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        with pytest.raises(OperationError) as caught:
+            await desk.operations.read("dev", "3/0", {**SYNC, "timeout": 0.3})
+        assert caught.value.code == "timeout"
+        desk.put_endpoint("dev", {"coapTimeout": 0.4})
+        with pytest.raises(OperationError):
+            await desk.operations.read("dev", "3/0", SYNC)
+        assert 0.6 < loop.time() - start < 5
+        await desk.operations.read("dev", "3/0", {"context": 1})
+        await until(lambda: bodies(desk, events.ERROR))
+        assert bodies(desk, events.ERROR)[0] == {
+            "source": "read",
+            "error": "device did not respond to the request",
+            "context": 1,
+        }
+
+
+@run
 async def test_queued_commands_expire_and_the_queue_has_a_bound():
     async with desk_server(awake_window=0.1, queue_size=2) as desk, client_of(desk) as client:
         await client.post("/rd", ["ep=dev", "b=UQ"], b"</3/0>", 40)

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 from . import events, formats, values
 from .events import Event, EventHub, Reported
 from .model import flatten, ids, join
-from .peer import Answer, NoAnswer, Observation
+from .peer import PATIENCE, Answer, NoAnswer, Observation
 from .results import NO_RESPONSE, PARTIAL, OperationError, Options, Result
 from .store import Command, Observed, Store, StoreError
 
@@ -279,10 +279,8 @@ class Operations:
                 waiter.set_result(None)
         if endpoint in self._draining or not self.store.commands(endpoint):
             return
-        task = self._draining[endpoint] = asyncio.get_running_loop().create_task(
-            self._drain(endpoint)
-        )
-        task.add_done_callback(lambda _: self._draining.pop(endpoint, None))
+        loop = asyncio.get_running_loop()
+        self._draining[endpoint] = loop.create_task(self._drain(endpoint))
 
     def expire(self) -> None:
         """Drop commands whose time is over, with an error each."""
@@ -363,21 +361,30 @@ class Operations:
 
     async def _drain(self, endpoint: str) -> None:
         """Carry out the queued commands, oldest first, as long as the device is there."""
-        while True:
-            waiting = self.store.commands(endpoint)
-            device = self.server.devices.get(endpoint)
-            if not waiting or device is None or not device.reachable:
-                return
-            command = waiting[0]
-            try:
-                options = Options.of(command.options)
-                result = self._result(endpoint, command.operation, options, command.paths)
-                await self._carry_out(command.operation, command.arguments, options, result)
-            except OperationError as e:
-                self._log.error("a stored command cannot be carried out: %s", e)
-                result = Result(command.operation, endpoint, success=False, error=str(e))
-            self.store.remove_command(command.number)
-            self._finish(command.number, result)
+        try:
+            while command := self._next(endpoint):
+                await self._carry_out_queued(command)
+        finally:
+            # In the same step as the look at the queue: a command that comes later starts it anew.
+            self._draining.pop(endpoint, None)
+
+    def _next(self, endpoint: str) -> Command | None:
+        device = self.server.devices.get(endpoint)
+        if device is None or not device.reachable:
+            return None
+        return next(iter(self.store.commands(endpoint)), None)
+
+    async def _carry_out_queued(self, command: Command) -> None:
+        endpoint, operation = command.endpoint, command.operation
+        try:
+            options = Options.of(command.options)
+            result = self._result(endpoint, operation, options, command.paths)
+            await self._carry_out(operation, command.arguments, options, result)
+        except OperationError as e:
+            self._log.error("a stored command cannot be carried out: %s", e)
+            result = Result(operation, endpoint, success=False, error=str(e))
+        self.store.remove_command(command.number)
+        self._finish(command.number, result)
 
     def _finish(self, number: int, result: Result) -> None:
         waiter = self._waiters.pop(number, None)
@@ -393,6 +400,7 @@ class Operations:
             if device is None:
                 raise OperationError("unknown", f"{result.endpoint!r} is not registered")
             method = getattr(self, "_do_" + operation)
+            PATIENCE.set(options.timeout)  # of the task that this operation runs in
             await method(device, arguments, options, result)
         except NoAnswer as e:
             self._fail(result, "timeout", NO_RESPONSE)
@@ -404,6 +412,8 @@ class Operations:
         except Exception as e:
             self._log.exception("%s of %s failed", operation, result.endpoint)
             self._fail(result, "argument", f"{type(e).__name__}: {e}")
+        finally:
+            PATIENCE.set(None)
         self._settle(result)
         self._tell(result, options)
         return result
@@ -445,9 +455,6 @@ class Operations:
         result.values += answer.readings
         reported = Reported(source, answer.readings, tuple(paths), answer, context=result.context)
         self.server.report(device, reported)
-
-    def _timeout(self, device: Device, options: Options) -> float:
-        return options.timeout or self.server.timeout_of(device.endpoint)
 
     async def _do_create(self, device, arguments, options, result) -> None:
         answer = await device.create(arguments["path"], arguments["value"], options.format)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from .core import Server
 
 
+# Seconds that the operation that runs waits for each answer; None is the peer's own timeout.
+PATIENCE: ContextVar[float | None] = ContextVar("PATIENCE", default=None)
 PENDING = 1000  # notifications that wait for next() at most; older ones are dropped
 BLOCK = 6  # size exponent: blocks of 1024 bytes, until a device asks for smaller ones
 MIN_BLOCK = 0
@@ -491,7 +494,7 @@ class Peer:
 
     async def _within(self, awaitable, size: int = 0) -> Message:
         """Wait for an answer; a body of many blocks gets the time of each."""
-        limit = self.timeout * (1 + size // 1024 / 8)
+        limit = (PATIENCE.get() or self.timeout) * (1 + size // 1024 / 8)
         try:
             return await asyncio.wait_for(awaitable, limit)
         except TimeoutError:

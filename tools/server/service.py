@@ -472,6 +472,9 @@ class DeskServer:
             self._put_primary(credential)
         self.store.put_endpoint(known)
         self._limits = None
+        device = self.server.devices.get(name)
+        if device:
+            device.timeout = self.server.timeout_of(name)
 
     def _put_primary(self, credential: Credential) -> None:
         old = [c for c in self.store.credentials(credential.endpoint) if c.kind == PRIMARY]
