@@ -230,6 +230,34 @@ async def test_openssl_handshakes(suite):
         assert b"alert unknown psk identity" in found
 
 
+@pytest.mark.needs("openssl")
+@run
+async def test_a_session_is_resumed_only_while_its_key_is_known(tmp_path):
+    async with desk_server("coaps") as desk:
+        desk.put_endpoint("dev", {"identity": "id", "key": KEY.hex()})
+        interface, begun = desk.server.listening[0].interface, []
+        interface.established = begun.append
+        port = desk.server.listening[0].listener.port
+        command = ["openssl", "s_client", "-dtls1_2", "-connect", f"127.0.0.1:{port}"]
+        command += [
+            "-psk_identity",
+            "id",
+            "-psk",
+            KEY.hex(),
+            "-cipher",
+            "PSK-AES128-CCM8:@SECLEVEL=0",
+        ]
+        kept = str(tmp_path / "session")
+        found = await output(*command, "-sess_out", kept, text=b"Q\n")
+        assert b"New, TLSv1.2" in found
+        found = await output(*command, "-sess_in", kept, text=b"Q\n")
+        assert b"Reused, TLSv1.2" in found
+        assert [(a.secure, a.identity) for a in begun] == [("psk", "id")] * 2
+        desk.store.remove_credential("id")
+        await output(*command, "-sess_in", kept, text=b"Q\n")
+        assert len(begun) == 2 and interface._sessions == {}
+
+
 @run
 async def test_garbage_never_stops_it():
     """Datagrams of every kind at both ports; afterwards a client registers and is read as ever."""
