@@ -458,6 +458,24 @@ async def test_a_repeated_datagram_registers_once():
 
 
 @run
+async def test_options_that_are_no_text_and_blocks_with_a_gap():
+    async with Server() as server:
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.setblocking(False)
+            await loop.sock_connect(s, ("127.0.0.1", server.port))
+            await loop.sock_sendall(s, b"\x42\x02\x12\x34ab" + b"\xb2rd" + b"\x44ep=\xff")
+            answer = Message.decode(await asyncio.wait_for(loop.sock_recv(s, 1500), 2))
+            assert (answer.code, answer.mid, answer.token) == (Code.BAD_REQUEST, 0x1234, b"ab")
+            for number, code in ((0, Code.CONTINUE), (2, Code.REQUEST_ENTITY_INCOMPLETE)):
+                block = Message(_mtype=CON, _mid=number, code=Code.POST, uri_path=("rd",))
+                block.opt.block1, block.payload = (number, True, 0), b"x" * 16
+                await loop.sock_sendall(s, block.encode())
+                answer = Message.decode(await asyncio.wait_for(loop.sock_recv(s, 1500), 2))
+                assert answer.code == code
+
+
+@run
 async def test_bootstrap_sequence():
     config = BootstrapConfig.account(
         "coap://127.0.0.1:9", 7, 60, bootstrap_uri="coap://127.0.0.1:8"

@@ -20,15 +20,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple, Protocol, Self
 
 import aiocoap
-from aiocoap import Code, Message, defaults, resource
+from aiocoap import Code, Message, resource
 from aiocoap.numbers.constants import TransportTuning
 from aiocoap.numbers.types import ACK, NON, RST
 from aiocoap.pipe import Pipe
 from aiocoap.protocol import Request
-from aiocoap.transports.udp6 import MessageInterfaceUDP6, UDP6EndpointAddress
+from aiocoap.transports.udp6 import UDP6EndpointAddress
 
 from . import formats, links
 from .bootstrap import BootstrapConfig, Session
+from .coap import MAPPED, Context, Spool, Udp
 from .config import AWAKE_WINDOW, BOOTSTRAP, SERVER, Listener
 from .dtls import DtlsInterface, Keys
 from .events import Reported
@@ -242,7 +243,7 @@ def address_of(remote) -> tuple[str, int]:
     if remote is None:
         return "", 0
     host, port = remote.sockaddr[:2]
-    return host.removeprefix("::ffff:"), port
+    return host.removeprefix(MAPPED), port
 
 
 class _Site(resource.Resource, resource.PathCapable):
@@ -251,6 +252,7 @@ class _Site(resource.Resource, resource.PathCapable):
     def __init__(self, server: Server):
         super().__init__()
         self.server = server
+        self._block1 = Spool()
 
     async def render_to_pipe(self, pipe) -> None:
         request = pipe.request
@@ -274,16 +276,6 @@ class _Site(resource.Resource, resource.PathCapable):
         except UnicodeDecodeError:
             self.server.say("", "-> 4.00 Bad Request")
             return Message(code=Code.BAD_REQUEST, payload=b"not UTF-8")
-
-
-class _Context(aiocoap.Context):
-    """aiocoap's context, which asks the first interface for an address before the others may know it."""
-
-    async def find_remote_and_interface(self, message: Message):
-        for each in self.request_interfaces:
-            if await each.token_interface.message_interface.recognize_remote(message.remote):
-                return each
-        raise aiocoap.error.NoRequestInterface()
 
 
 class Listening(NamedTuple):
@@ -373,7 +365,7 @@ class Server:
     async def start(self) -> Self:
         """OSError when an address is in use, or none of this machine; nothing stays open then."""
         logging.getLogger("coap-server").setLevel(logging.ERROR)
-        self.context = _Context(serversite=_Site(self), loggername="coap-server")
+        self.context = Context(serversite=_Site(self), loggername="coap-server")
         try:
             for listener in self._wanted:
                 await self._listen(listener)
@@ -396,7 +388,7 @@ class Server:
     async def _open(self, listener: Listener) -> None:
         if listener.scheme == "coap":
             await self.context._append_tokenmanaged_messagemanaged_transport(
-                lambda manager: _listen_udp(manager, listener, self.context.log)
+                lambda manager: Udp.listen(manager, listener.host, listener.port)
             )
         else:
             await self.context._append_tokenmanaged_messagemanaged_transport(
@@ -649,7 +641,7 @@ class Server:
         if not same or not record.address[0]:
             return None
         interface, (host, port) = same[0].interface, record.address
-        mapped = host if ":" in host else "::ffff:" + host
+        mapped = host if ":" in host else MAPPED + host
         with contextlib.suppress(OSError):
             found = socket.getaddrinfo(mapped, port, socket.AF_INET6, socket.SOCK_DGRAM)
             return UDP6EndpointAddress(found[0][4], interface)
@@ -854,16 +846,3 @@ class Server:
         self.report(device, Reported("send", found))
         asyncio.get_running_loop().call_soon(device.heard)
         return self._answer(device.endpoint, Code.CHANGED)
-
-
-async def _listen_udp(manager, listener: Listener, log) -> MessageInterfaceUDP6:
-    """aiocoap's UDP, on an address that nobody else listens on: a second server there is an error."""
-    reuse, defaults.has_reuse_port = defaults.has_reuse_port, lambda **_: False
-    try:
-        return await MessageInterfaceUDP6.create_server_transport_endpoint(
-            manager, log, asyncio.get_running_loop(), (listener.host, listener.port), []
-        )
-    except aiocoap.error.ResolutionError as e:
-        raise OSError(f"{listener.host} is no address of this machine") from e
-    finally:
-        defaults.has_reuse_port = reuse

@@ -24,7 +24,8 @@ from cryptography.hazmat.bindings.openssl.binding import Binding
 from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL, crypto
 
-COAPS_PORT = 5684
+from .coap import decode, refuse
+
 HANDSHAKE, ALERT, APPLICATION = 22, 21, 23  # content types of records
 CONTENT_TYPES = range(20, 24)
 CLIENT_HELLO = 1
@@ -342,7 +343,10 @@ class DtlsInterface(asyncio.DatagramProtocol, interfaces.MessageInterface):
 
     def _plain(self, address: DtlsAddress, text: bytes) -> None:
         try:
-            message = Message.decode(text, address)
+            message = decode(text, address)
+        except UnicodeDecodeError:
+            refuse(self._manager, text, address)
+            return
         except error.UnparsableMessage:
             self._log.info("what %s sent is no CoAP", address.hostinfo)
             return
