@@ -241,6 +241,7 @@ def test_wrong_command_lines(tmp_path, capsys):
 def test_trace_and_a_terminating_signal():
     with running("--trace", "--files-port", "0", "--no-coaps") as server:
         expect(server, "files at http://127.0.0.1:")
+        expect(server, "page and REST at http://127.0.0.1:")
         expect(server, "help lists")
         server.terminate()
         out, _ = server.communicate(timeout=10)

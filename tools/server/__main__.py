@@ -55,9 +55,8 @@ def parser() -> argparse.ArgumentParser:
         "--psk", metavar="IDENTITY=HEX", action="append", default=[], help="a key for any endpoint"
     )
     p.add_argument("--xml", nargs="*", default=[], help="files or folders with object definitions")
-    p.add_argument(
-        "--http", metavar="PORT", type=port, nargs="?", const=-1, help="REST and page (8090)"
-    )
+    p.add_argument("--http", metavar="PORT", type=port, help="TCP port of REST and page (8090)")
+    p.add_argument("--no-http", action="store_true", help="neither REST nor page")
     p.add_argument(
         "--mqtt", metavar="URI", help="EMQX's gateway to a broker: mqtt://127.0.0.1:1883"
     )
@@ -96,12 +95,16 @@ def configuration(args: argparse.Namespace) -> Config:
             raise ConfigError("--psk wants IDENTITY=HEX")
         keys[identity] = key
     extra = {name: dict(table) for name, table in config.extra.items()}
-    if args.http is not None:
-        extra.setdefault("rest", {})
-        if args.http >= 0:
-            extra["rest"]["port"] = args.http
+    if args.no_http:
+        extra.pop("rest", None)
+    elif args.http is not None or not args.config:
+        rest = extra.setdefault("rest", {})
+        # Beside free ports of the server stands a free one, too.
+        chosen = 0 if args.http is None and args.port == 0 else args.http
+        if chosen is not None:
+            rest["port"] = chosen
         if args.host:
-            extra["rest"].setdefault("host", args.host)
+            rest.setdefault("host", args.host)
     if args.mqtt:
         extra.setdefault("mqtt", {})["broker"] = args.mqtt
     if args.embedded_broker:
