@@ -178,7 +178,7 @@ def test_commands(broker):
 @pytest.mark.skipif(not DATA, reason="no LWM2M_VECTORS")
 @pytest.mark.parametrize("case", DATA.get("queue_mode", []), ids=lambda case: case["id"])
 def test_queue_mode(broker, case):
-    window = 0.5
+    window = 1.0
 
     @run
     async def steps():

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ORIGIN = "leshan"
 TAG = "Leshan"
 TIMEOUT = 5.0  # seconds, where a request does not say
+SLACK = 1.0  # seconds for the outcome of a timeout to arrive as one
 MAX_TEXT = 1 << 16  # bytes of the arguments of an Execute
 BOOTSTRAP_DOCUMENTS = "leshan-bootstrap"
 ATTRIBUTES = ("pmin", "pmax", "epmin", "epmax", "gt", "lt", "st", "edge", "con", "hqmax")
@@ -270,7 +271,7 @@ class LeshanApi:
             begun = await call(endpoint, options)
             if begun.queued:
                 return {"delayed": True, "requestId": number}
-            result = await asyncio.wait_for(answered, limit)
+            result = await asyncio.wait_for(answered, limit + SLACK)
         except TimeoutError:
             raise HttpError(504, f"{endpoint} did not answer within {limit:g} s") from None
         finally:
