@@ -415,7 +415,10 @@ class Server:
         known, messages = tokens.process_response, tokens.token_interface
 
         def process_response(message: Message) -> bool:
-            found = known(message)
+            try:
+                found = known(message)
+            except asyncio.InvalidStateError:
+                found = True  # whoever asked has just given up, and aiocoap has not noticed yet
             device = self._remotes.get(message.remote)
             if device is not None:
                 device.heard()
