@@ -372,6 +372,7 @@ class Operations:
         device = self.server.devices.get(endpoint)
         if device is None or not device.reachable:
             return None
+        self.expire()
         return next(iter(self.store.commands(endpoint)), None)
 
     async def _carry_out_queued(self, command: Command) -> None:
