@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -90,6 +91,9 @@ async def test_commands(capsys, tmp_path):
         client.answers["PUT", "/5/0/1"] = Message(code=Code.UNAUTHORIZED)
         out = await said("firmware fw.bin protocol=coap")
         assert out.endswith("error: coap: unauthorized\n")
+        await said(f"certificate {tmp_path / 'server.der'}")
+        assert (tmp_path / "server.der").read_bytes() == desk.certificate
+        assert "File exists" in await said(f"certificate {tmp_path / 'server.der'}")
         for line in (
             "fly",
             "read",
@@ -155,8 +159,8 @@ def test_how_long_ago():
 
 
 @contextlib.contextmanager
-def running(*options):
-    command = [sys.executable, "-m", "tools.server", "--port", "0", *options]
+def running(*options, port=0):
+    command = [sys.executable, "-m", "tools.server", "--port", str(port), *options]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     server = subprocess.Popen(command, cwd=ROOT, text=True, **pipes)
     try:
@@ -215,6 +219,42 @@ def test_a_board_with_the_three_lines(tmp_path, secure):
             assert server.returncode == 0 and "Traceback" not in rest
             if secure:
                 assert key not in rest
+        finally:
+            board.kill()
+            board.wait()
+
+
+@pytest.mark.needs("micropython")
+def test_a_server_that_is_killed_goes_on(tmp_path):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ("--database", str(tmp_path / "desk.db"), "--no-coaps", "--no-http")
+    with running(*options, port=port) as server:
+        uri = expect(server, "coap://").split()[-1]
+        board = subprocess.Popen(
+            [micropython(), "-c", board_lines(uri, "board-1")],
+            env={**os.environ, "MICROPYPATH": str(ROOT / "lib")},
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            location = expect(server, "-> 2.01 Created").split()[-1]
+            tell(server, "observe 3/0/15")
+            tell(server, "observations")
+            token = re.search(r"^(?:> )?([0-9a-f]+) +/3/0/15", expect(server, " /3/0/15  "))[1]
+            server.kill()
+            server.wait()
+            with running(*options, port=port) as again:
+                expect(again, "help lists")
+                tell(again, "observations")
+                assert token in expect(again, " /3/0/15  ")
+                tell(again, "read 3/0/16")
+                assert '"U' in expect(again, "<- 2.05 Content")
+                tell(again, "exec 1/0/8")
+                # It did not need to register anew.
+                expect(again, "<- Update")
+                expect(again, "-> 2.04 Changed")
+                assert location.startswith("/rd/")
         finally:
             board.kill()
             board.wait()

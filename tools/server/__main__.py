@@ -88,12 +88,24 @@ def configuration(args: argparse.Namespace) -> Config:
         changes["xml"] = (*config.xml, *args.xml)
     if args.trace:
         changes["tags"] = (*config.tags, TRACE)
-    keys = dict(config.keys)
+    changes["keys"] = {**config.keys, **shared_keys(args)}
+    changes["extra"] = tables(args, config)
+    return dataclasses.replace(config, **changes)
+
+
+def shared_keys(args: argparse.Namespace) -> dict[str, str]:
+    """{identity: key in hexadecimal} of --psk."""
+    keys = {}
     for word in args.psk:
         identity, equals, key = word.rpartition("=")
         if not equals or not identity:
             raise ConfigError("--psk wants IDENTITY=HEX")
         keys[identity] = key
+    return keys
+
+
+def tables(args: argparse.Namespace, config: Config) -> dict[str, dict]:
+    """The tables of MQTT gateway and REST, with what the command line says on top."""
     extra = {name: dict(table) for name, table in config.extra.items()}
     if args.no_http:
         extra.pop("rest", None)
@@ -109,7 +121,7 @@ def configuration(args: argparse.Namespace) -> Config:
         extra.setdefault("mqtt", {})["broker"] = args.mqtt
     if args.embedded_broker:
         extra.setdefault("mqtt", {})["embedded"] = args.embedded_broker
-    return dataclasses.replace(config, **changes, keys=keys, extra=extra)
+    return extra
 
 
 def listeners(args: argparse.Namespace) -> list[Listener]:

@@ -54,6 +54,7 @@ xml, add-xml PATH, remove-xml NAME                object definitions
 provision ENDPOINT FILE      give an endpoint a key of its own; FILE gets the three lines for the board
 psk ENDPOINT IDENTITY KEY    a key that you have, in hex; thumbprint ENDPOINT SHA256 for a certificate
 authority PATH               certificates that this authority (PEM) issued may connect
+certificate FILE             write the server's own (DER) to FILE, for 0/x/4 of a device
 account ENDPOINT [PATH]      a bootstrap configuration (JSON); without PATH its own is dropped
 forget ENDPOINT
 bootstrap                    let the device ask its bootstrap server (Bootstrap-Request Trigger)
@@ -356,6 +357,12 @@ class DeskConsole(Console):
 
     async def do_authority(self, path: str) -> None:
         self.desk.add_authority(Path(path).name, Path(path).read_bytes())
+
+    async def do_certificate(self, file: str) -> None:
+        if not self.desk.certificate:
+            raise ValueError("this server has no coaps listener")
+        with open(file, "xb") as out:
+            out.write(self.desk.certificate)
 
     async def do_account(self, endpoint: str, path: str | None = None) -> None:
         table = accounts.loads(Path(path).read_bytes()) if path else None
