@@ -144,13 +144,16 @@ class Device(asyncio.DatagramProtocol):
     def send(self, message: Message) -> None:
         self.transport.sendto(message.encode())
 
-    async def ask(self, method, path: str, query: str = "", payload: str = "") -> Message:
+    async def ask(
+        self, method, path: str, query: str = "", payload: str = "", format: int | None = None
+    ) -> Message:
         """A CON of its own; the answer, acknowledged in the same message."""
         self.mid += 1
         message = Message(code=method, payload=payload.encode(), _mtype=CON, _mid=self.mid)
         message.token = self.mid.to_bytes(2, "big")
         message.opt.uri_path = [part for part in path.split("/") if part]
         message.opt.uri_query = ["=".join(pair) for pair in parse_qsl(query)]
+        message.opt.content_format = format
         self.send(message)
         answer = await self.next()
         assert (answer.mtype, answer.mid) == (ACK, self.mid)

@@ -292,6 +292,69 @@ def test_lifetimes_outside_the_limits_are_refused(broker):
     steps()
 
 
+XML = """<?xml version="1.0" encoding="utf-8"?>
+<LWM2M><Object ObjectType="MODefinition">
+<Name>Greenhouse</Name><Description1>A test.</Description1><ObjectID>33000</ObjectID>
+<ObjectURN>urn:oma:lwm2m:x:33000</ObjectURN><LWM2MVersion>1.0</LWM2MVersion>
+<ObjectVersion>1.0</ObjectVersion><MultipleInstances>Multiple</MultipleInstances>
+<Mandatory>Optional</Mandatory><Resources><Item ID="1"><Name>Hatch</Name>
+<Operations>RW</Operations><MultipleInstances>Single</MultipleInstances>
+<Mandatory>Mandatory</Mandatory><Type>Integer</Type><RangeEnumeration></RangeEnumeration>
+<Units></Units><Description>How far it is open.</Description></Item></Resources>
+<Description2></Description2></Object></LWM2M>
+"""
+
+
+@pytest.mark.needs("mosquitto")
+def test_definitions_minimal_integers_and_send(broker, tmp_path):
+    (tmp_path / "33000.xml").write_text(XML)
+
+    @run
+    async def steps():
+        more = {"xml_dir": str(tmp_path), "minimal_integers": True}
+        async with both(broker, **more) as (desk, client, heard):
+            await register(client, heard, links=LINKS + ", </33000/0>")
+            topic, response = f"lwm2m/{EP}/dn", f"lwm2m/{EP}/up/resp"
+            data = {"path": "/33000/0/1", "type": "Integer", "value": 128}
+            await heard.send(topic, {"msgType": "write", "data": data})
+            request = await client.next()
+            assert request.payload.hex() == "c10180"
+            changed = {"type": "piggyback-ACK", "code": "2.04", "payload_hex": ""}
+            client.reply(request, changed)
+            assert (await heard.heard(response))["data"]["code"] == "2.04"
+            await heard.send(topic, {"msgType": "read", "data": {"path": "/33000/0"}})
+            content = {"type": "piggyback-ACK", "code": "2.05", "content_format": 110}
+            pack = json.dumps([{"bn": "/33000/0/", "n": "1", "v": -5}]).encode().hex()
+            client.reply(await client.next(), {**content, "payload_hex": pack})
+            told = (await heard.heard(response))["data"]
+            assert told["content"] == [{"path": "/33000/0/1", "value": -5}]
+            pack = '[{"bn":"/33000/0/1","bt":1796082000,"v":7},{"bn":"/5/0/0","vd":"AQI"}]'
+            sent = await client.ask(Code.POST, "/dp", "", pack, 110)
+            assert sent.code == Code.CHANGED
+            told = await heard.heard(f"lwm2m/{EP}/up/notify")
+            assert told["msgType"] == "send"
+            assert told["data"]["content"] == [
+                {"path": "/33000/0/1", "value": 7, "time": 1796082000},
+                {"path": "/5/0/0", "value": "AQI=", "time": 1796082000},
+            ]
+
+    steps()
+
+
+@pytest.mark.parametrize("wrong", ["nowhere", "33000.xml"])
+def test_definitions_that_cannot_be_read(tmp_path, wrong):
+    (tmp_path / "33000.xml").write_text(XML.replace("</Object>", ""))
+    folder = tmp_path / "nowhere" if wrong == "nowhere" else tmp_path
+
+    @run
+    async def steps():
+        gateway = MqttGateway({"broker": "mqtt://127.0.0.1:9", "xml_dir": str(folder)})
+        with pytest.raises(ConfigError, match=wrong):
+            await DeskServer(Config(listeners=[Listener("coap", port=0)]), [gateway]).start()
+
+    steps()
+
+
 @pytest.mark.needs("mosquitto")
 def test_presets_and_names_that_mqtt_takes_for_wildcards(broker):
     @run
