@@ -21,7 +21,8 @@ webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not in
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
+from test_core_firmware import Updatable  # noqa: E402
 
 pytestmark = pytest.mark.needs("chromium", "chromedriver", "micropython")
 WAIT = 10  # seconds
@@ -64,8 +65,10 @@ class Desk:
         async with DeskServer(Config(listeners=listeners), [self.rest]) as self.desk:
             async with Fleet(self.desk.uris()["coap"], 1, name="dev-") as fleet:
                 assert await fleet.all_registered(15)
-                self.ready.set()
-                await self.end.wait()
+                async with Updatable(self.desk.server, "fw-dev") as self.updatable:
+                    await self.updatable.register(links=b"</3/0>,</5/0>")
+                    self.ready.set()
+                    await self.end.wait()
 
     def do(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(WAIT)
@@ -114,6 +117,17 @@ class Page:
 
     def row(self, path: str) -> str:
         return self.text(f'tr[data-path="{path}"] .value')
+
+    def choose(self, endpoint: str) -> None:
+        """Choose a client in the list."""
+        for button in self.driver.find_elements(By.CSS_SELECTOR, "#clients button"):
+            if button.text.startswith(endpoint):
+                button.click()
+                return
+        raise AssertionError(f"{endpoint} is not in the list")
+
+    def select(self, name: str, value: str) -> None:
+        Select(self.find(f'select[name="{name}"]')).select_by_value(value)
 
     def agree(self) -> None:
         self.find("dialog button[type=submit]").click()
@@ -259,25 +273,31 @@ async def credentials(desk: Desk) -> list:
     return desk.desk.store.credentials("new-one")
 
 
-def test_files_and_an_update_with_its_progress(page, tmp_path):
+def test_files_and_updates_with_their_progress(page, tmp_path):
     image = tmp_path / "fw-2.bin"
-    image.write_bytes(bytes(5000))
+    image.write_bytes(bytes(range(250)) * 20)
     page.show("files")
     page.find('input[name="file"]').send_keys(str(image))
     page.press("Upload the file")
     page.until(lambda: "5000 bytes" in page.text("main"))
+    page.choose("fw-dev")
     page.show("update")
     assert "fw-2.bin" in page.text("#update")
-    progress = {"state": "downloading", "percent": 40, "sent": 2000, "size": 5000}
-    done = {"success": True, "result": "Firmware updated successfully"}
-    emit = page.desk.desk.events.emit
-    page.desk.loop.call_soon_threadsafe(
-        emit, events.Event(events.FOTA_PROGRESS, "dev-0", progress)
-    )
-    page.until(lambda: "downloading 40 %" in page.text("main"))
-    assert page.find("progress").get_attribute("value") == "40"
-    page.desk.loop.call_soon_threadsafe(emit, events.Event(events.FOTA_COMPLETE, "dev-0", done))
+    page.select("delivery", "push")
+    page.press("Start the update")
     page.until(lambda: "Firmware updated successfully" in page.text("main"))
+    assert page.desk.updatable.got == image.read_bytes()
+    assert page.find("progress").get_attribute("value") == "100"
+    page.select("delivery", "pull")
+    page.select("protocol", "coap")
+    page.desk.updatable.got = b""
+    page.press("Start the update")
+    page.until(lambda: page.desk.updatable.got == image.read_bytes())
+    # What the progress of a slow one looks like.
+    progress = {"state": "downloading", "percent": 40, "sent": 2000, "size": 5000}
+    told = events.Event(events.FOTA_PROGRESS, "dev-0", progress)
+    page.desk.loop.call_soon_threadsafe(page.desk.desk.events.emit, told)
+    page.until(lambda: "downloading 40 %" in page.text("main"))
     page.show("files")
     page.press("Remove fw-2.bin")
     page.until(lambda: "fw-2.bin" not in page.text("main"))
