@@ -209,6 +209,9 @@ def test_secrets_are_hidden_in_every_form():
     found = [("/0/1/5", b"key"), ("/0/1/3", b"id"), ("/11/0/6", "password")]
     tree = values.to_tree(found, MODEL)
     assert tree["0"]["1"] == {"5": "***", "3": b"id".hex()} and tree["11"]["0"]["6"] == "***"
+    with pytest.raises(ValueError) as caught:
+        values.from_json("Opaque", "no hex, but a secret", "/0/1/5")
+    assert "secret" not in str(caught.value)
     assert values.to_json({1: {5: b"key"}}, "/0") == {"1": {"5": "***"}}
     assert values.load(values.dump({"a": b"\0", "b": {5: 1.5, "~x": math.inf}})) == {
         "a": b"\0",

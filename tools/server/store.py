@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,8 @@ from dataclasses import dataclass, field
 from . import values
 
 SCHEMA_VERSION = 1
+MEMORY = ":memory:"
+OWNER_ONLY = 0o600
 # Which credentials a session was authenticated by.
 PRIMARY, ALTERNATE, NONE = "primary", "alternate", "none"
 # States of an endpoint.
@@ -187,9 +190,12 @@ class Command:
 class Store:
     """The file. Names of endpoints are compared as they are, byte by byte."""
 
-    def __init__(self, path: str = ":memory:", queue_size: int = 1000):
+    def __init__(self, path: str = MEMORY, queue_size: int = 1000):
         self.path, self.queue_size = path, queue_size
         try:
+            if path != MEMORY and not os.path.exists(path):
+                # It holds keys; SQLite's files beside it get the same mode.
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, OWNER_ONLY))
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
@@ -200,7 +206,7 @@ class Store:
                 )
             elif version != SCHEMA_VERSION:
                 raise StoreError(f"{path} has schema {version}, this program {SCHEMA_VERSION}")
-        except sqlite3.Error as e:
+        except (sqlite3.Error, OSError) as e:
             raise StoreError(f"{path}: {e}") from None
 
     def close(self) -> None:

@@ -168,6 +168,7 @@ def from_json(kind: str, value, path: str):
 
     Opaque is hexadecimal text; numbers may come as text, too; what has no type stays as it is.
     """
+    shown = HIDDEN if secret(path) else repr(value)
     try:
         if kind in ("Integer", "Unsigned Integer", "Time"):
             return _integer(value)
@@ -180,13 +181,13 @@ def from_json(kind: str, value, path: str):
         if kind == "Objlnk" and isinstance(value, str) and re.fullmatch(r"\d{1,5}:\d{1,5}", value):
             return value
     except (KeyError, OverflowError, TypeError, ValueError):
-        raise ValueError(f"{path}: {value!r} is no {kind}") from None
+        raise ValueError(f"{path}: {shown} is no {kind}") from None
     if kind in ("String", "Corelnk", "") and isinstance(value, (str, bytes)):
         return value
     if kind == "String" and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     if kind in ("Objlnk", "Float") or value is None or kind and not isinstance(value, str):
-        raise ValueError(f"{path}: {value!r} is no {kind or 'value'}")
+        raise ValueError(f"{path}: {shown} is no {kind or 'value'}")
     return value
 
 
