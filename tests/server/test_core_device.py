@@ -101,6 +101,25 @@ async def test_a_pre_shared_key():
             await heard(desk, events.DEREGISTER)
 
 
+@run
+async def test_a_key_for_any_endpoint():
+    keys = {"my-identity": KEY.hex()}
+    async with desk_server(
+        "coaps", keys=keys, endpoints={"own": {"identity": "o", "key": "00"}}
+    ) as desk:
+        account = {"identity": "my-identity", "key": pack(KEY)}
+        for name in ("one", "two"):
+            async with device(name, desk.uris()["coaps"], **account) as client:
+                await client.start()
+                await heard(desk, events.REGISTER, name)
+        options = {"ack_timeout": 50, "max_retransmit": 1, "retry": False}
+        async with device("own", desk.uris()["coaps"], **account, **options) as client:
+            await client.set("/1/0/17", 1)
+            await client.start()
+            await client.wait("NETWORK_ERROR", 15)
+        assert set(desk.server.devices) == {"one", "two"}
+
+
 @pytest.mark.parametrize("wrong", ["key", "identity", "endpoint", "nosec"])
 @run
 async def test_refused_credentials(wrong):

@@ -205,6 +205,11 @@ async def test_libcoap_downloads_with_its_key(library, need):
         where = desk.uris()["coaps"] + "/rd?ep=dev&lt=60"
         await output(*register, "-u", "id", "-k", "secretPSK", where)
         assert desk.store.registration("dev").secure == "psk"
+        desk.server.end("dev")
+        # Without a name in the request it is that of the credentials.
+        where = desk.uris()["coaps"] + "/rd?lt=60"
+        await output(*register, "-u", "id", "-k", "secretPSK", where)
+        assert set(desk.server.devices) == {"dev"}
         where = desk.uris()["coap"] + "/rd?ep=free&lt=60"
         await output(*register, where)
         assert desk.store.registration("free").secure == "nosec"

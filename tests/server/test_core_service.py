@@ -131,6 +131,23 @@ async def test_reads_synchronous_asynchronous_and_partial():
 
 
 @run
+async def test_what_cannot_be_decoded_is_an_error():
+    bad = Message(code=Code.CONTENT, payload=b"\xc8", content_format=11542)
+    answers = {("GET", "/3/0"): bad, ("GET", "/3/0/0"): content("Acme", 0, "/3/0/0")}
+    async with desk_server() as desk, client_of(desk, answers=answers) as client:
+        await client.register()
+        with pytest.raises(OperationError, match="^tlv: .*cut off"):
+            await desk.operations.read("dev", "3/0", SYNC)
+        with pytest.raises(OperationError, match="partial success") as caught:
+            await desk.operations.read("dev", ["3/0", "3/0/0"], SYNC)
+        assert caught.value.result.data(desk.model) == {"3": {"0": {"0": "Acme"}}}
+        assert len(bodies(desk, events.DATA)) == 1
+        # A raw request takes it as it is.
+        result = await desk.operations.request("dev", "GET", "3/0", options=SYNC)
+        assert result.answers["/3/0"].payload == b"\xc8"
+
+
+@run
 async def test_writes_on_the_wire():
     async with desk_server() as desk, client_of(desk) as client:
         await client.register()

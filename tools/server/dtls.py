@@ -24,7 +24,7 @@ from cryptography.hazmat.bindings.openssl.binding import Binding
 from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL, crypto
 
-from .coap import decode, refuse
+from .coap import MAPPED, decode, refuse
 
 HANDSHAKE, ALERT, APPLICATION = 22, 21, 23  # content types of records
 CONTENT_TYPES = range(20, 24)
@@ -84,7 +84,7 @@ class DtlsAddress(interfaces.EndpointAddress):
 
     @property
     def hostinfo(self) -> str:
-        return hostportjoin(self.sockaddr[0], self.sockaddr[1])
+        return hostportjoin(self.sockaddr[0].removeprefix(MAPPED), self.sockaddr[1])
 
     @property
     def hostinfo_local(self) -> str:

@@ -453,6 +453,9 @@ class Operations:
 
     def _read(self, device: Device, result: Result, source: str, answer: Answer, paths) -> None:
         """Values of an answer: into the result, and out as a DATA event."""
+        if answer.problem:
+            result.partial |= dict.fromkeys(paths, answer.problem)
+            return
         result.values += answer.readings
         reported = Reported(source, answer.readings, tuple(paths), answer, context=result.context)
         self.server.report(device, reported)

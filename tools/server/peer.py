@@ -49,6 +49,7 @@ class Answer:
     message: Message
     # (path, time or None, value) of each resource or resource instance in it
     readings: list[tuple[str, float | None, object]] = field(default_factory=list)
+    problem: str = ""  # why the payload cannot be decoded: "tlv: record at byte 0 is cut off"
 
     @property
     def ok(self) -> bool:
@@ -510,7 +511,7 @@ class Peer:
         """Decode a response; what cannot be decoded is left as payload."""
         format, payload = message.opt.content_format, message.payload
         format = None if format is None else int(format)
-        value, found, model = None, [], self.server.model
+        value, found, problem, model = None, [], "", self.server.model
         if payload and message.code.is_successful():
             try:
                 if format == formats.LINK:
@@ -519,8 +520,9 @@ class Peer:
                     value = formats.decode(format, path, payload, model, self.root)
                     found = formats.readings(format, path, payload, model, self.root)
             except ValueError as e:
+                problem = f"{formats.NAMES.get(format, 'text')}: {e}"
                 self.server.say(self.endpoint, f"!! {path}: {e}")
-        return Answer(code(message), path, format, payload, value, message, found)
+        return Answer(code(message), path, format, payload, value, message, found, problem)
 
     def said(self, arrow, verb, path, *, value=None, base=None, query=(), answer=None) -> None:
         """One entry of the transcript, with names from the model."""
