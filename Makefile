@@ -34,7 +34,7 @@ demo: $(READY) ## a server and a client talk before your eyes (KEEP=1 leaves bot
 	$(PY) -m tools.demo $(if $(KEEP),--keep)
 
 server: $(READY) ## a server on this terminal, for a device of yours (ARGS="--host ::"; ARGS=-h lists the options)
-	$(PY) -m tools.server --http $(ARGS)
+	$(PY) -m tools.server $(ARGS)
 
 unit: $(READY) ## unit tests on MicroPython only (TESTS="tlv block" picks some, TESTS="-x -t" stops at a failure, tells times)
 	$(MICROPYTHON) tests/unit/run.py $(TESTS)
