@@ -430,6 +430,22 @@ async def test_the_embedded_broker():
             assert told["data"] == {"reqPath": "/5/0", "code": "2.02", "codeMsg": "deleted"}
 
 
+@run
+async def test_the_embedded_broker_with_a_password():
+    port = free_port()
+    user = {"username": "me", "password": "secret"}
+    gateway = MqttGateway({"embedded": f"127.0.0.1:{port}", **user})
+    async with DeskServer(Config(listeners=[Listener("coap", port=0)]), [gateway]):
+        await gateway.wait_connected()
+        old = aiomqtt.ProtocolVersion.V311
+        for wrong in ({}, {**user, "password": "guess"}):
+            with pytest.raises(aiomqtt.MqttError):
+                async with aiomqtt.Client("127.0.0.1", port, protocol=old, timeout=3, **wrong):
+                    pass
+        async with aiomqtt.Client("127.0.0.1", port, protocol=old, **user) as client:
+            await client.publish("a", b"b")
+
+
 @pytest.mark.parametrize(
     "table, word",
     [
@@ -438,6 +454,8 @@ async def test_the_embedded_broker():
         ({"broker": "http://h"}, "mqtt.broker"),
         ({"broker": "mqtt://h:x"}, "port"),
         ({"broker": "mqtt://h:99999"}, "port"),
+        ({"embedded": "0.0.0.0:1883"}, "password"),
+        ({"embedded": "127.0.0.1:1883", "password": "x"}, "username"),
         ({"broker": "mqtt://h", "qos": 3}, "qos"),
         ({"broker": "mqtt://h", "qos": True}, "qos"),
         ({"broker": "mqtt://h", "colour": 1}, "colour"),

@@ -27,12 +27,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import aiomqtt
-from amqtt.broker import Broker
-
 from tools.objects import Bad
 
 from . import emqx, events
-from .config import ConfigError
+from .broker import Broker, embedded
+from .config import ConfigError, Listener
 from .gateway import MQTT, NOTIFY, REGISTER, RESPONSE, UPDATE, Gateway, admitted
 
 if TYPE_CHECKING:
@@ -94,7 +93,8 @@ class Settings:
     """The table [mqtt]. Names are those of EMQX where it has the setting.
 
     broker        URI of the broker, mqtt: or mqtts:, with user and password if it wants them
-    embedded      "host:port": run a broker here instead, for every client that can connect there
+    embedded      "host:port": run a broker here instead; with username and password for who has them,
+                  without, and only on loopback, for everyone
     username, password   for the broker, instead of in its URI
     ca            PEM file of the authority of an mqtts: broker; "" is the system's
     preset        where the topics that are not given come from
@@ -144,7 +144,13 @@ class Settings:
             raise ConfigError("mqtt.broker or mqtt.embedded is needed, and not both")
         if made.qos not in (0, 1, 2):
             raise ConfigError(f"mqtt.qos is {made.qos}, not 0, 1 or 2")
-        made.host_and_port()
+        host, _ = made.host_and_port()
+        if made.embedded and not Listener(host=host).loopback and not made.password:
+            raise ConfigError(
+                "mqtt.embedded beyond loopback wants mqtt.username and mqtt.password"
+            )
+        if made.password and not made.username:
+            raise ConfigError("mqtt.password is without a mqtt.username")
         return made
 
     def host_and_port(self) -> tuple[str, int]:
@@ -243,7 +249,9 @@ class MqttGateway:
         self._configure(desk)
         self._tls = settings.tls()
         if settings.embedded:
-            await self._start_broker()
+            host, port = settings.host_and_port()
+            user = settings.username, settings.password
+            self._broker = await embedded(host, port, *user)
         for registration in desk.store.registrations():
             self._names[escaped(registration.endpoint)] = registration.endpoint
         # Before the gateway subscribes: a client's topic is subscribed before its Register is told.
@@ -303,20 +311,6 @@ class MqttGateway:
                     desk.save_object_xml(path.name, path.read_bytes())
                 except (Bad, OSError) as error:
                     raise ConfigError(f"mqtt.xml_dir: {error}") from None
-
-    async def _start_broker(self) -> None:
-        host, port = self.settings.host_and_port()
-        anonymous = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
-        # The broker logs every client's coming and going as a warning.
-        logging.getLogger("amqtt").setLevel(logging.ERROR)
-        bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        listeners = {"default": {"type": "tcp", "bind": bind}}
-        self._broker = Broker({"listeners": listeners, "plugins": anonymous})
-        try:
-            await self._broker.start()
-        except Exception as error:
-            self._broker = None
-            raise OSError(f"no MQTT broker can listen at {bind}: {error}") from error
 
     # Out
 
