@@ -18,7 +18,7 @@ from aiocoap import Code, Message
 from aiocoap.numbers.types import CON, NON
 from core_peers import LINKS, Client, content, registered, run
 
-from tools.server import BootstrapConfig, Model, NoAnswer, Server, formats, links
+from tools.server import BootstrapConfig, Model, NoAnswer, Server, coap, core, formats, links
 from tools.server.console import Console, Printer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,6 +109,16 @@ async def test_bad_registrations_are_refused(query, payload, format, code):
         answer = await client.post("/rd", query, payload, format)
         assert answer.code.dotted == code
         assert server.devices == {} and not server.events
+
+
+@run
+async def test_more_clients_than_it_serves(monkeypatch):
+    monkeypatch.setattr(core, "MAX_DEVICES", 2)
+    async with Server() as server, Client(server) as client:
+        for name, code in (("a", "2.01"), ("b", "2.01"), ("c", "5.03"), ("a", "2.01")):
+            answer = await client.post("/rd", [f"ep={name}"], LINKS, 40)
+            assert answer.code.dotted == code
+        assert set(server.devices) == {"a", "b"}
 
 
 @run
@@ -455,6 +465,27 @@ async def test_a_repeated_datagram_registers_once():
                 answers.append(await asyncio.wait_for(loop.sock_recv(s, 1500), 2))
         assert answers[0] == answers[1] == answers[2] and answers[0][:4] == b"\x61\x41\x12\x34"
         assert [e.kind for e in server.events] == ["register"]
+
+
+@run
+async def test_what_is_remembered_of_requests_is_bounded(monkeypatch):
+    monkeypatch.setattr(coap, "MAX_RECENT", 100)
+    monkeypatch.setattr(coap, "MAX_UPLOADS", 5)
+    async with Server() as server:
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.setblocking(False)
+            await loop.sock_connect(s, ("127.0.0.1", server.port))
+            for number in range(300):
+                block = Message(_mtype=CON, _mid=number, code=Code.POST, uri_path=("rd",))
+                block.opt.uri_query = (f"ep=dev{number}",)
+                block.opt.block1, block.payload = (0, True, 0), b"x" * 16
+                await loop.sock_sendall(s, block.encode())
+                answer = Message.decode(await asyncio.wait_for(loop.sock_recv(s, 1500), 2))
+                assert answer.code == Code.CONTINUE
+        messages = server.tokens.token_interface
+        assert 90 < len(messages._recent_messages) <= 100
+        assert len(server.context.serversite._block1._assemblies._items) == 5
 
 
 @run

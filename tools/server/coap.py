@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 
 import aiocoap
 from aiocoap import Code, Message, defaults, error
@@ -15,6 +16,7 @@ from aiocoap.transports.udp6 import MessageInterfaceUDP6, UDP6EndpointAddress
 
 HEADER = 4  # bytes before the token
 TOKEN_LENGTHS = range(9)
+MAX_RECENT = 50000  # requests that are remembered, to tell repetitions
 MAX_UPLOADS = 256  # bodies that are put together of blocks at once
 MAPPED = "::ffff:"  # how an IPv4 address stands in an IPv6 one
 
@@ -43,6 +45,27 @@ class Spool(Block1Spool):
             return super().feed_and_take(request)
         except ValueError:
             raise IncompleteException from None
+
+
+class Duplicates:
+    """aiocoap's look for repeated requests, with a bound, and without a timer for each message."""
+
+    def __init__(self, messages):
+        """messages: the message manager whose table of recent messages this tends."""
+        self._messages, self._known = messages, messages._deduplicate_message
+        self._ends: deque[tuple[float, tuple]] = deque()  # (when it may be forgotten, key)
+
+    def repeated(self, message: Message) -> bool:
+        """Did it come before? Then its answer is sent again, if there is one yet."""
+        recent, now = self._messages._recent_messages, self._messages.loop.time()
+        while self._ends and (self._ends[0][0] <= now or len(self._ends) >= MAX_RECENT):
+            recent.pop(self._ends.popleft()[1], None)
+        key = message.remote, message.mid
+        if key in recent:
+            return self._known(message)
+        recent[key] = None
+        self._ends.append((now + message.transport_tuning.EXCHANGE_LIFETIME, key))
+        return False
 
 
 class Udp(MessageInterfaceUDP6):

@@ -29,7 +29,7 @@ from aiocoap.transports.udp6 import UDP6EndpointAddress
 
 from . import formats, links
 from .bootstrap import BootstrapConfig, Session
-from .coap import MAPPED, Context, Spool, Udp
+from .coap import MAPPED, Context, Duplicates, Spool, Udp
 from .config import AWAKE_WINDOW, BOOTSTRAP, SERVER, Listener
 from .dtls import DtlsInterface, Keys
 from .events import Reported
@@ -40,6 +40,7 @@ from .store import NONE, Observed, Registration
 BINDINGS = {"U", "UQ", "S", "SQ", "US", "UQS", "T", "N", "M", "H"}
 MAX_LIFETIME = 0xFFFFFFFF
 MAX_BODY = 1 << 18  # bytes that a client may send in blocks: a registration, a Send
+MAX_DEVICES = 20000  # registered at once; others get 5.03
 MAX_NAME = 255  # bytes of an endpoint name
 TOKEN_BYTES = 8
 # A registration whose lifetime ended while the server was down gets this long, in seconds.
@@ -398,6 +399,8 @@ class Server:
             )
         tokens = self.context.request_interfaces[-1]
         tokens.next_token = lambda: secrets.token_bytes(TOKEN_BYTES)
+        messages = tokens.token_interface
+        messages._deduplicate_message = Duplicates(messages).repeated
         interface = tokens.token_interface.message_interface
         if isinstance(interface, DtlsInterface):
             port = interface.sockname[1]
@@ -726,6 +729,8 @@ class Server:
             code = self.admit(endpoint, query) if self.admit else None
             if code:
                 raise Refused(code)
+            if len(self.devices) >= MAX_DEVICES and endpoint not in self.devices:
+                raise Refused("5.03", "too many clients are registered")
             if ".".join(version.split(".")[:2]) not in self.versions:
                 raise Refused("4.12", "this LwM2M version is not served")
         except Refused:
