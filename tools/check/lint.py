@@ -43,7 +43,6 @@ _U_NAMES = {
     *(
         "io",
         "json",
-        "machine",
         "os",
         "platform",
         "random",
