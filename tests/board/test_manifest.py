@@ -153,6 +153,47 @@ def test_lint_finds_what_old_micropython_lacks(code, said):
     assert any(said in why for _, why in lint._syntax(ast.parse(code), code, True))
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("b[1:3] = x", "slices"),
+        ("self.buf[a : a + n] = x", "slices"),
+        ("m = memoryview(b)\nm[:] = x", "slices"),
+        ("b[2:] += x", "slices"),
+        ("del b[:4]", "slices"),
+        ("a = []\na = bytearray(4)\na[:2] = x", "slices"),
+        ("import sys", "usys"),
+        ("from array import array", "uarray"),
+        ("import json as j", "ujson"),
+        ("def f():\n    from time import sleep", "utime"),
+        ("x = next(it, None)", "next"),
+        ("def __radd__(self, x): pass", "__radd__"),
+    ],
+)
+def test_lint_finds_what_quecpython_lacks(code, said):
+    import ast
+
+    assert any(said in why for _, why in lint.floor_findings(ast.parse(code)))
+
+
+@pytest.mark.parametrize("method", ["partition", "splitlines", "center", "gmtime", "crc32"])
+def test_lint_finds_methods_that_quecpython_lacks(method):
+    import ast
+
+    code = f"x = y.{method}(z)"
+    assert any(method in why for _, why in lint._syntax(ast.parse(code), code, True))
+
+
+def test_lint_lets_code_for_quecpython_pass():
+    import ast
+
+    code = (
+        "a = [1, 2, 3]\na[1:] = [4]\nself.b = list(c)\nself.b[:] = d\nb[0] = 1\nx = b[1:3]\n"
+        "import gc\nfrom .port import struct\nx = next(it)\nstruct.pack_into('8s', b, 0, x)"
+    )
+    assert not list(lint.floor_findings(ast.parse(code)))
+
+
 def test_lint_lets_good_code_pass():
     import ast
 
