@@ -80,6 +80,29 @@ def hook_setter(kind):
     return set_hook
 
 
+class Lock:
+    """A lock that the thread that holds it may take again; `depth` tells how often it has."""
+
+    depth = 0
+    owner = None
+
+    def __init__(self):
+        self.mutex = allocate_lock and allocate_lock()
+
+    def __enter__(self):
+        if self.mutex and self.owner != get_ident():
+            self.mutex.acquire()
+            self.owner = get_ident()
+        self.depth += 1
+
+    def __exit__(self, kind, error, traceback):
+        self.depth -= 1
+        if not self.depth:
+            self.owner = None
+            if self.mutex:
+                self.mutex.release()
+
+
 class Client(Servers):
     """A LwM2M client. `uri` makes an account of its own for one server (short id `ssid`), NoSec unless
     `identity` and `key` are given; without it accounts come from set() or a bootstrap.
@@ -119,9 +142,9 @@ class Client(Servers):
         path = (self.alternate_path or "").strip("/")
         self._root = tuple(path.encode().split(b"/")) if path else ()
         self._root_path = b"/".join((b"",) + self._root)
-        self._mutex = allocate_lock and allocate_lock()
-        self._owner = self._last_tick = self._writer = None
-        self._depth = self.now_s = self.now_ms = 0
+        self._lock = Lock()
+        self._last_tick = self._writer = None
+        self.now_s = self.now_ms = 0
         self.suspended = False
         self._message = Message()
         self.pollers = []  # functions that each poll(now) calls; they return when they want to be called again
@@ -175,24 +198,17 @@ class Client(Servers):
             BINDING: self.binding.encode(),
         }
 
-    # the lock: other threads stay out while it is held; the thread that holds it may take it again
+    # the lock: other threads stay out while it is held
 
     def __enter__(self):
-        if self._mutex and self._owner != get_ident():
-            self._mutex.acquire()
-            self._owner = get_ident()
-        self._depth += 1
+        self._lock.__enter__()
 
     def __exit__(self, kind, error, traceback):
-        self._depth -= 1
-        if not self._depth:
-            self._owner = None
-            if self._mutex:
-                self._mutex.release()
+        self._lock.__exit__(kind, error, traceback)
 
     def _is_locked(self):
         """In poll(): does the application hold the lock around it? Outside: is one of its functions being called?"""
-        return self._depth > 1
+        return self._lock.depth > 1
 
     # values
 
@@ -220,7 +236,7 @@ class Client(Servers):
                     raise ValueError
             except (TypeError, ValueError):
                 raise ValueError("wrong type: " + path)
-        with self:
+        with self._lock:
             validate = self.tree.hook(VALIDATE, oid, iid, rid)
             if validate and (
                 validate(format_path(oid, iid, rid, riid), to_native(definition, value)) is False
@@ -232,7 +248,7 @@ class Client(Servers):
         """The value of a resource: str, int, float, bool, bytes, (object, instance), or a dict of these; None
         where it has none. KeyError, ValueError as for set(), CoapError as its function refuses."""
         oid, iid, rid, riid, definition = self._resource_at(path)
-        with self:
+        with self._lock:
             value = self.tree.read(oid, iid, rid)
         if riid >= 0 and value:
             value = value.get(riid)
@@ -242,7 +258,7 @@ class Client(Servers):
         """Execute a resource as a server would; ValueError where there is nothing to execute, CoapError as its
         function refuses."""
         oid, iid, rid, riid, definition = self._resource_at(path)
-        with self:
+        with self._lock:
             if not definition & EXECUTABLE or not (
                 self.tree.call_hook(ON_EXECUTE, oid, iid, rid, args) or oid == SERVER
             ):
@@ -268,7 +284,7 @@ class Client(Servers):
             iid = 0
             while iid in instances:
                 iid += 1
-        with self:
+        with self._lock:
             self.tree.create(oid, iid)
         return format_path(oid, iid)
 
@@ -277,7 +293,7 @@ class Client(Servers):
         oid, iid, rid, riid = parse_path(path)
         if iid not in self.tree.objects.get(oid, ()):
             raise KeyError(path)
-        with self:
+        with self._lock:
             if rid < 0:
                 self.tree.delete(oid, iid)
             else:
@@ -301,8 +317,8 @@ class Client(Servers):
     # fn(path, None) hears of an instance that a server has made, or is to delete
     on_create = hook_setter(ON_CREATE)
     on_delete = hook_setter(ON_DELETE)
-    # fn(offset, data, more) takes an opaque resource as it arrives, block by block; `data` is good for the call,
-    # `more` 0 at the end. It returns a CoAP code, or None: there is no False and no LATER
+    # fn(path, offset, data, more) takes an opaque resource as it arrives, block by block; `data` is good for the
+    # call, `more` 0 at the end. It returns a CoAP code, or None: there is no False and no LATER
     on_stream = hook_setter(ON_STREAM)
     # fn(path, value) returns False for a value that neither set() nor a server may give
     validate = hook_setter(VALIDATE)
@@ -311,7 +327,7 @@ class Client(Servers):
         """The value of a read, or the outcome of anything else, whose function returned LATER; a CoapError
         refuses. Every request that waits for `path` is done again then: its other functions hear of it once more.
         A request waits for 247 s, four of them for each server."""
-        with self:
+        with self._lock:
             self._answers[tuple(parse_path(path)[:3])] = value
 
     def cache(self, path, n, oldest=False):
@@ -324,7 +340,7 @@ class Client(Servers):
         """Send the values at `paths` to the servers, done(code) hears of each: see send.py."""
         from .reporting.send import send
 
-        with self:
+        with self._lock:
             return send(self, paths, done)
 
     def lock(self):
@@ -354,8 +370,11 @@ class Client(Servers):
                 sys.print_exception(error)
 
     def _tell_error(self, error, ssid):
-        sys.print_exception(error)
-        self._emit(CLIENT_ERROR, ssid)
+        try:
+            sys.print_exception(error)
+            self._emit(CLIENT_ERROR, ssid)
+        except Exception:
+            pass  # not even the memory to tell of it
 
     def on_server_write(self, fn):
         """fn(object, instance, resource, stored value) hears of each value that a LwM2M server has written."""
@@ -375,7 +394,7 @@ class Client(Servers):
         if not self.endpoint:
             self.endpoint = identity() or "micropython"
         self.tree.minor = self._newest_minor()
-        with self:
+        with self._lock:
             self.suspended = False
             begin = self._register
             if bootstrap or not self._accounts():
@@ -391,7 +410,7 @@ class Client(Servers):
     def stop(self, force=False):
         """De-register from every server and stop; `force` just stops. Done when active() is False. False where
         nothing is to be stopped, else None."""
-        with self:
+        with self._lock:
             if not self._is_running():
                 return False
             if self._is_locked() or self._calls:
@@ -402,7 +421,7 @@ class Client(Servers):
 
     def pause(self):
         """Stand still: no timer runs, no datagram is taken, until resume(). False where it does already."""
-        with self:
+        with self._lock:
             if self.suspended:
                 return False
             self.suspended = True
@@ -534,7 +553,7 @@ class Client(Servers):
         if self.suspended:
             return -1
         wait = -1
-        with self:
+        with self._lock:
             if self.transport or ready():
                 wait = self._receive_all(now)
             wait = sooner(wait, self._poll_others(now))

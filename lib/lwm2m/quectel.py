@@ -115,12 +115,20 @@ class Lwm2m:
     again = False  # register() was called while the de-registration was under way
 
     def __init__(self):
-        if self.client:
+        old = self.client
+        client = Client()
+        if old:
+            # One lock over the life of the object: a call that waits for it goes on with the new client.
+            client._lock = old._lock
             # no de-registration is sent, and none told
-            self.client._listeners.remove(self.listener)
-            self.client.stop(True)
+            old._listeners.remove(self.listener)
+            if old._is_locked():
+                old.call_soon(old._end_sessions, True)  # asked for by the callback
+            else:
+                old._run_calls()  # a start() that waits for its turn would begin after the end
+                old._end_sessions(True)
+        self.client = client
         self.listener = self.heard
-        self.client = client = Client()
         client._listeners.append(self.listener)
         client.on_server_write(self.written)
         del client.tree.objects[SECURITY][0]
@@ -148,11 +156,6 @@ class Lwm2m:
         """Set up: see the table of QuecPython's page; a list of one element clears that server."""
         if not isinstance(values, (list, tuple)) or not isinstance(kind, int):
             return FAILURE
-        if kind == self.Reset:
-            if values:
-                return FAILURE
-            self.__init__()
-            return DONE
         configure = {
             self.Security: self.security,
             self.Server: self.server,
@@ -160,14 +163,18 @@ class Lwm2m:
             self.Urc: self.set_urc,
             self.Fota: self.set_fota,
             self.Epname: self.set_name,
+            self.Reset: self.reset,
         }.get(kind)
         if not configure:
             return UNSUPPORTED
-        with self.client:
+        with self.client._lock:
             try:
                 return configure(*values) or DONE
             except (AttributeError, TypeError, ValueError):
                 return FAILURE
+
+    def reset(self):
+        self.__init__()
 
     def set_name_mode(self, mode):
         integer(mode, 0, 255)
@@ -315,7 +322,7 @@ class Lwm2m:
     def register(self):
         """Begin to register (or bootstrap) in the background; -1 where no server is configured. Where there are no
         threads, poll() or run() has to be called."""
-        with self.client:
+        with self.client._lock:
             try:
                 if self.may_begin():
                     self.begin()
@@ -387,7 +394,13 @@ class Lwm2m:
 
     def poll(self):
         """Where there are no threads: do what is due; the ms until more is, or -1. Call it again and again."""
-        return self.client.poll()
+        client = self.client
+        wait = client.poll()
+        if client is not self.client:
+            # the callback has reset the object: the client before comes to its end
+            client.poll()
+            return 0
+        return wait
 
     def run(self):
         """Where there are no threads: go on until there is nothing more to do, as after unregister()."""
@@ -404,7 +417,7 @@ class Lwm2m:
                 except Exception as error:
                     sys.print_exception(error)
                     module("time").sleep(1)
-                with client:
+                with client._lock:
                     if client is self.client and not client._is_running():
                         # while register() has to wait: it sees either this, or a thread that goes on
                         self.running = False

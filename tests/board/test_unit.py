@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tools.build import firmware, mpy, profiles
+from tools.build.library import translate_all
+from tools.build.profiles import LIB
 from tools.emulator.qemu import Qemu
 
 UNIT = Path(__file__).parent.parent / "unit"
@@ -103,31 +104,33 @@ def run(name, not_here):
 """
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory) -> Path:
-    """The unit tests as .mpy files: compiling them would take more heap than the board has."""
-    folder = tmp_path_factory.mktemp("unit")
-    for path in UNIT.glob("*.py"):
-        if path.name != "run.py":
-            # Not optimized: that would take the assertions away.
-            mpy.compile_file(path, folder / f"{path.stem}.mpy", opt=0)
-    return folder
+def compiled(folder: Path, library: Path) -> Path:
+    """The unit tests as .mpy files: compiling them would take more heap than the board has.
+
+    library: the folder of a packed client, which they are rewritten for; another one changes nothing."""
+    texts = {path.name: path.read_text() for path in UNIT.glob("*.py") if path.name != "run.py"}
+    (folder / "source").mkdir(parents=True)
+    for name, text in translate_all(texts, library).items():
+        path = folder / "source" / name
+        path.write_text(text)
+        # Not optimized: that would take the assertions away.
+        mpy.compile_file(path, folder / "unit" / f"{path.stem}.mpy", opt=0)
+    return folder / "unit"
 
 
 @pytest.fixture(scope="module", params=["frozen", "mpy"])
-def board(request, image, compiled, tmp_path_factory):
-    """A board with the unit tests, and the client frozen or in files, on a folder of the host."""
-    folder = compiled
-    profile = "full"
+def board(request, image, tmp_path_factory):
+    """A board with the unit tests, and the client frozen and packed, or as it is in files, on a folder of the host."""
+    folder = tmp_path_factory.mktemp("unit")
+    # Some tests move bodies of 100 KB, and the tests themselves lie in the heap, too.
+    path = image("none" if request.param == "mpy" else "full", 1 << 20)
+    library = LIB if request.param == "mpy" else path.parent / "packed"
+    folder = compiled(folder, library)
     if request.param == "mpy":
-        folder = tmp_path_factory.mktemp("both") / "unit"
-        shutil.copytree(compiled, folder)
         # With machine code for AES and SHA-256, which the board has not in C.
         kind = mpy.Format(flags=("-march=armv7m",))
         mpy.compile_package(profiles.files("full", crypto=True, viper=True), folder, kind)
-        profile = "none"
-    # Some tests move bodies of 100 KB, and the tests themselves lie in the heap, too.
-    with Qemu(image(profile, 1 << 20), network=True) as running:
+    with Qemu(path, network=True) as running:
         running.repl.mount_local(str(folder))
         running.exec(PREPARE + RUN)
         yield running
@@ -147,11 +150,15 @@ def test_unit(board, name, request):
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", ["UNIX", "UNIX32"])
-def test_unit_on_the_older_unix_port(need, name):
+def test_unit_on_the_older_unix_port(need, name, tmp_path):
     """The source package's unix port, in 64 and in 32 bits, with the client frozen."""
     need(reason=firmware.missing(name))
+    program = firmware.build(name, "full")
+    texts = {path.name: path.read_text() for path in UNIT.glob("*.py")}
+    for file, text in translate_all(texts, program.parent / "packed").items():
+        (tmp_path / file).write_text(text)
     done = subprocess.run(
-        [firmware.build(name, "full"), UNIT / "run.py"],
+        [program, tmp_path / "run.py"],
         capture_output=True,
         text=True,
         timeout=280,

@@ -100,7 +100,7 @@ class Life:
         c.on_exec("/3/0/5", lambda path, args: LATER if len(args) == 1 else 0x83)
         c.on_create("/3303", lambda path, v: None)
         c.on_delete("/3303", lambda path, v: None)
-        c.on_stream("/9/0/2", lambda offset, data, more: 0xA0 if offset > 4000 else None)
+        c.on_stream("/9/0/2", lambda path, offset, data, more: 0xA0 if offset > 4000 else None)
         c.on_read("/3/0/15", lambda path, v: LATER if not self.random.below(4) else v)
         self.values(c)
 

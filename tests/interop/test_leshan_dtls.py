@@ -249,9 +249,8 @@ def test_power_cuts_use_no_number_twice(tap, secure, tmp_path):
         else:
             device.power_off()
             cuts += 1
-        peer.take("updated")
         device, peer = secure(line.uri, known=True, store=str(tmp_path))
-        peer.wait("updated")
+        device.wait("REG_UPDATE_COMPLETE")
     assert line.count(KEY_EXCHANGE) == 1
     assert 0 < cuts < 10 and line.count(CLIENT_HELLO) >= cuts
     # Each handshake has keys, and so numbers, of its own.
@@ -329,6 +328,7 @@ def test_waking_tells_what_changed(tap, secure, tmp_path):
     device, peer = secure(line.uri, known=True, store=str(tmp_path), lifetime=200)
     updated = peer.wait("updated")
     assert updated.changes.lifetime == 200
+    device.wait("REG_UPDATE_COMPLETE")
     sleep(device)
     values = {"/3303/0/5700": 21.5}
     device, peer = secure(line.uri, known=True, store=str(tmp_path), lifetime=200, values=values)

@@ -6,7 +6,7 @@ try:
     from cryptolib import aes
 except ImportError:
     # a board without AES: the library's, which test_dtls_fallback.py holds against published vectors
-    from lwm2m.dtls.aes import aes
+    from lwm2m.crypto.aes import aes
 
 ECB, CBC = 1, 2
 

@@ -229,7 +229,7 @@ def test_a_body_in_blocks_needs_the_right_to_write():
     calls = []
     for stream in (False, True):
         if stream:
-            x.client.on_stream("/9/0/2", lambda offset, data, more: calls.append(offset))
+            x.client.on_stream("/9/0/2", lambda path, offset, data, more: calls.append(offset))
         codes = [
             x.b.put("/9/0/2", b"x" * 16, OPAQUE, (BLOCK1, num << 4 | (8 if num < 2 else 0))).code
             for num in range(3)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 import gc
 
+import lwm2m_port
 from link import *
 
 BIG = bytes([k * 7 & 255 for k in range(2000)])
@@ -384,7 +385,7 @@ def test_streaming():
     seen = []
     total = [0]
 
-    def take(offset, data, more):
+    def take(path, offset, data, more):
         assert offset == total[0] and isinstance(bytes(data), bytes)
         total[0] += len(data)
         seen.append(bool(more))
@@ -411,7 +412,7 @@ def test_streaming():
     total[0] = 0
     assert s.put("/9/0/2", b"small", OPAQUE).code == 0x44 and total[0] == 5
     # the application refuses
-    link.client.on_stream("/9/0/2", lambda offset, data, more: 0xA0)
+    link.client.on_stream("/9/0/2", lambda path, offset, data, more: 0xA0)
     assert s.put("/9/0/2", b"small", OPAQUE).code == 0xA0
     assert block1(link, "/9/0/2", b"x" * 200, 2)[0][-1] == 0xA0
 
@@ -419,7 +420,7 @@ def test_streaming():
 def test_a_stream_that_raises():
     link = opaque_client()
 
-    def bad(offset, data, more):
+    def bad(path, offset, data, more):
         raise RuntimeError("full")
 
     link.client.on_stream("/9/0/2", bad)
@@ -533,7 +534,7 @@ def test_what_a_stream_is_for():
     link = opaque_client(version="1.1")
     s = link.server
     calls = []
-    link.client.on_stream("/9", lambda offset, data, more: calls.append(bytes(data)))
+    link.client.on_stream("/9", lambda path, offset, data, more: calls.append(bytes(data)))
     for path, ct in (("/9/0", OPAQUE), ("/9", OPAQUE)):
         assert s.put(path, b"x" * 16, ct, (BLOCK1, 8)).code >= 0x80 or not calls
         assert s.put(path, b"x", ct).code >= 0x80, path
@@ -544,12 +545,52 @@ def test_what_a_stream_is_for():
     assert s.put("/9/0/2", b"x", OPAQUE).code == 0x44 and calls == [b"x"]
 
 
+# opaque: 2 may be read and written, 3 only read, 4 only written, 6 has instances; 0 is a text
+STREAMS = b"\x00\x09\x01\x05\x10\x10\x10\x00\0\0\3\1\0\2\3\5\0\3\1\5\0\4\2\5\0\6\x0b\5"
+
+
+def test_a_stream_is_checked_as_a_single_message_is():
+    link = Link(version="1.1")
+    link.client.objects(STREAMS)
+    link.client.create("/9/0")
+    for rid in (2, 3):
+        link.client.set("/9/0/%d" % rid, b"old")
+    link.client.set("/9/0/6", {0: b"a", 1: b"b"})
+    s = link.server
+    calls = []
+    link.client.on_stream("/9", lambda path, *part: calls.append((path, part[0])))
+    for path, code in (
+        ("/9/0/3", 0x85),  # not to be written
+        ("/9/1/2", 0x84),  # no such instance
+        ("/9/0/7", 0x84),  # no such resource
+        ("/9/0/0", 0x8F),  # no opaque one
+        ("/9/0/2/0", 0x80),  # no instances
+        ("/9/0/6", 0x80),  # instances
+        ("/9/0/2/x", 0x84),
+    ):
+        m = s.put(path, b"x" * 16, OPAQUE)
+        assert m.code == code, (path, m)
+        for size in (0, 2):
+            codes, m = block1(link, path, b"x" * 200, size)
+            assert codes[-1] == code, (path, codes)
+        assert not calls, (path, calls)
+    # no attributes come in blocks
+    m = s.put("/9/0/2", b"x" * 16, OPAQUE, (QUERY, "pmin=1"))
+    assert m.code == 0x80 and not calls
+    for path in ("/9/0/2", "/9/0/4", "/9/0/6/1"):
+        assert s.put(path, b"x", OPAQUE).code == 0x44
+        assert block1(link, path, b"x" * 40, 0)[0] == [0x5F, 0x5F, 0x44]
+        assert calls == [(path, 0), (path, 0), (path, 16), (path, 32)], calls
+        del calls[:]
+    assert link.client.get("/9/0/2") == b"old"
+
+
 def test_a_stream_that_refuses_in_the_middle():
     link = opaque_client()
     s = link.server
     calls = []
 
-    def take(offset, data, more):
+    def take(path, offset, data, more):
         calls.append(offset)
         return 0xA0 if offset == 32 else 0x44 if offset == 16 else None
 
@@ -731,7 +772,9 @@ def test_a_first_resource_as_a_stream():
     link.client.objects(b"\x00\x09\x01\x01\x10\x10\x10\x00" + b"\0\0\3\5")
     link.client.create("/9/0")
     seen = []
-    link.client.on_stream("/9/0/0", lambda offset, data, more: seen.append((offset, bytes(data))))
+    link.client.on_stream(
+        "/9/0/0", lambda path, offset, data, more: seen.append((offset, bytes(data)))
+    )
     assert link.server.put("/9/0/0", b"small", OPAQUE).code == 0x44
     assert block1(link, "/9/0/0", b"x" * 20, 0)[0][-1] == 0x44
     assert seen == [(0, b"small"), (0, b"x" * 16), (16, b"xxxx")]
@@ -754,3 +797,37 @@ def test_discover_in_blocks_after_reads():
         assert number > 1 and whole == s.get("/3", LINK).payload
         # one path's blocks are not another's
         assert s.get("/3", LINK, (BLOCK2, 1)).all(ETAG) != s.get("/1", LINK, (BLOCK2, 1)).all(ETAG)
+
+
+def test_a_block_that_cannot_be_written():
+    # no random bytes in the middle of a transfer: who waits for its end hears of it, and it is begun anew
+    def reply(m):
+        lwm2m_port.no_random = m.opt(BLOCK1) is not None
+        return 0x5F, [(BLOCK1, m.opt(BLOCK1))], b""
+
+    link = Link()
+    link.server.reply = reply
+    out = []
+    body = lambda writer: writer.put(b"x" * 2000)
+    request(link.client, link.ticks(), POST, (b"x",), (), 42, body, lambda *a: out.append(a))
+    try:
+        link.run(2)
+    finally:
+        lwm2m_port.no_random = False
+    assert out == [(-2, None)] and printed() == [OSError]
+    link = many_instances()
+    up = Upload(link)
+
+    def lose(m):
+        lwm2m_port.no_random = m.opt(BLOCK1) is not None and m.opt(BLOCK1) >> 4 == 0
+        return up.reply(m)
+
+    link.server.reply = lose
+    link.client.start()
+    try:
+        link.run(2)
+    finally:
+        lwm2m_port.no_random = False
+    assert printed() and link.client.stat() == 1
+    link.server.reply = up.reply
+    link.until("REGISTRATION_COMPLETE")

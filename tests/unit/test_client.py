@@ -247,9 +247,9 @@ def test_execute():
     c.exec("1000/0/40", b"5")
     assert calls == [("/1000/0/40", b""), ("/1000/0/40", b"5")]
     # the lock is held, as it is when a server asks for it
-    c.on_exec("/1000/0/40", lambda path, args: calls.append(c._depth))
+    c.on_exec("/1000/0/40", lambda path, args: calls.append(c._lock.depth))
     c.exec("/1000/0/40")
-    assert calls[-1] == 1 and not c._depth
+    assert calls[-1] == 1 and not c._lock.depth
     assert raises(ValueError, c.exec, "/1000/0/1") and raises(ValueError, c.exec, "/9999/0/1")
     assert raises(KeyError, c.exec, "/1000/7/40")
     n = len(link.server.requests)

@@ -705,3 +705,50 @@ def test_names_begin_with_the_alternate_path():
         link.run(1)
         (sent,) = [m for m in s.requests if m.path() == "/dp"]
         assert json.loads(sent.payload)[0]["bn"] == base
+
+
+def test_the_right_comes_before_the_function():
+    # a function may do something when it is asked
+    link, s = client()
+    calls = []
+
+    class Access:
+        def allow(self, s, oid, iid, right):
+            if oid == 1001:
+                raise CoapError(0x81)
+
+    def read(path, value):
+        calls.append(path)
+        return "secret"
+
+    link.client.access = Access()
+    link.client.on_read("/1001/0/1", read)
+    for paths in (("/1001/0/1",), ("/1001/0",), ("/1001",), ("/1001/0/1", "/3/0/14"), ("/",)):
+        m = fetch(s, *paths)
+        assert b"secret" not in m.payload and calls == [], (paths, calls)
+    assert s.get("/1001/0/1", TEXT).code == s.put("/1001/0/1", b"x").code == 0x81 and calls == []
+
+
+def test_discover_asks_no_function_without_the_right_to_read():
+    # Discover needs no right, but how many instances a resource has is for who may read it
+    link, s = client()
+    refused = [0]
+    calls = []
+
+    class Access:
+        def allow(self, s, oid, iid, right):
+            if oid == 3 and right & refused[0]:
+                raise CoapError(0x81)
+
+    def read(path, value):
+        calls.append(path)
+        return {0: 1, 1: 5}
+
+    link.client.access = Access()
+    link.client.on_read("/3/0/6", read)
+    assert b"</3/0/6>;dim=2" in s.get("/3/0", LINK).payload and calls
+    del calls[:]
+    refused[0] = 1
+    m = s.get("/3/0", LINK)
+    assert m.code == 0x45 and b"</3/0/6>,</3/0/10>,</3/0/11>," in m.payload, m
+    assert s.get("/3/0/6", LINK).payload == b"</3/0/6>" and calls == []

@@ -198,9 +198,9 @@ def test_quecpython():
         assert modem.restarts == 0
         port.restart()
         assert modem.restarts == 1
-        assert port.pdp() == (True, "internet")
+        assert port.pdp() == (True, "internet") and port.online()
         modem.active = (1, 0, [0, 0, "", "", ""])
-        assert port.pdp() == (False, "internet")
+        assert port.pdp() == (False, "internet") and not port.online()
         modem.active = -1
         modem.context = -1
         assert port.pdp() == (False, "")

@@ -89,3 +89,106 @@ def test_the_thread_and_exceptions():
     lw.client.stop(True)
     wait(3, False)
     assert printed() == [ValueError]
+
+
+def test_a_reset_beside_register():
+    """What waits for the lock while another thread resets the object goes on with the new client."""
+    try:
+        import _thread
+    except ImportError:
+        raise Skip("no threads")
+    lw, link, out = ready()
+    old = lw.client
+    done = []
+
+    def register():
+        done.append(lw.register())
+
+    with old.lock():
+        _thread.start_new_thread(register, ())
+        time.sleep_ms(100)
+        assert not done
+        assert lw.config(lw.Reset, []) == 0
+    for _ in range(400):
+        if done:
+            break
+        time.sleep_ms(5)
+    # the new client has no server, and the one before does nothing any more
+    old.poll(link.ticks())
+    old.poll(link.ticks())
+    assert done == [-1] and not old.active() and lw.stat() == 0
+    assert not link.server.heard
+    # an object that is set up anew works
+    link = Link(client=lw.client, start=False)
+    lw.running = True
+    lw.config(lw.Security, [1, 1000, U, 0, 3])
+    lw.config(lw.Epnamemode, [1]), lw.config(lw.Epname, ["x"])
+    assert lw.register() == 0
+    link.until("REGISTRATION_COMPLETE")
+
+
+def test_many_threads():
+    """Calls of several threads, the object being reset among them: in the end it does what it was told last."""
+    try:
+        import _thread
+    except ImportError:
+        raise Skip("no threads")
+    lw = Lwm2m()
+    going = [3]
+    servers = []
+
+    class Server:
+        """Accepts what it is asked: the client's end of it."""
+
+        def __init__(self, host, port):
+            servers.append(self)
+            self.inbox = []
+
+        def send(self, buf, start, end):
+            m = Msg(bytes(memoryview(buf)[start:end]))
+            if 0 < m.code < 32:
+                code = {POST: 0x41 if m.path() == "/rd" else 0x44, DELETE: 0x42}[m.code]
+                where = [(LOCATION, "rd"), (LOCATION, "7")] if code == 0x41 else ()
+                self.inbox.append(build(ACK, code, m.mid, m.token, where))
+
+        def recv(self):
+            return self.inbox.pop(0) if self.inbox else None
+
+        def close(self):
+            servers.remove(self)
+
+    def setup():
+        with lw.client.lock():
+            lw.client.transport = Server
+            lw.client.version = "1.0"
+            lw.config(lw.Security, [1, 1000, "coap://server", 0, 3])
+            lw.config(lw.Epnamemode, [1])
+            lw.config(lw.Epname, ["x"])
+
+    def work(n):
+        for k in range(40):
+            (setup, lw.register, lw.unregister, lambda: lw.config(lw.Reset, []))[(k + n) % 4]()
+            time.sleep_ms(n)
+        going[0] -= 1
+
+    for n in range(3):
+        _thread.start_new_thread(work, (n,))
+    for _ in range(2000):
+        if not going[0]:
+            break
+        time.sleep_ms(5)
+    assert not going[0]
+    assert lw.config(lw.Reset, []) == 0
+    setup()
+    for wanted, call in ((2, lw.register), (0, lw.unregister)):
+        assert call() == 0
+        for _ in range(1000):
+            if lw.stat() == wanted:
+                break
+            time.sleep_ms(5)
+        assert lw.stat() == wanted, (wanted, lw.stat())
+    for _ in range(400):
+        if not lw.running and not servers:
+            break
+        time.sleep_ms(5)
+    assert not lw.running and not servers, (lw.running, servers)

@@ -1,6 +1,7 @@
 # A client always comes back: exceptions in its parts, floods, no network, a short memory of the server
 # SPDX-License-Identifier: MIT
 import lwm2m.coap.endpoint as endpoint
+import lwm2m.session.session as session_file
 from link import *
 
 UPDATE = "/rd/7"
@@ -189,6 +190,28 @@ def test_no_network():
     link.client.start()
     link.run(1)
     assert link.client.stat() == 2
+
+
+def test_the_port_says_that_the_network_is_there():
+    link = Link(start=False)
+    real = link.client.transport
+    there = [False]
+
+    def transport(host, port):
+        if not there[0]:
+            raise OSError(101)
+        return real(host, port)
+
+    link.client.transport = transport
+    before = session_file.online
+    session_file.online = lambda: there[0]
+    try:
+        link.client.start()
+        link.run(70)
+        there[0] = True
+        link.until("REGISTRATION_COMPLETE", 6)
+    finally:
+        session_file.online = before
 
 
 def test_what_cannot_be_opened_for_another_reason_counts():

@@ -474,3 +474,25 @@ def test_what_was_received_before_a_sleep_is_not_done_again():
         assert y.server.post("/3/0/4", b"2").code == 0x44 and calls.pop() == b"2"
         y.client.pause()
         x = y
+
+
+def test_no_room_to_save_is_no_end():
+    files = {}
+    full = [True]
+
+    def save(name, data):
+        if full[0]:
+            raise OSError(28)
+        files[name] = data
+
+    x = SecureLink(IDENTIFIED, load=files.get, save=save, start=False)
+    x.client.start()
+    for k in range(20):
+        x.run(100)
+    assert set(printed()) == {OSError} and "CLIENT_ERROR" in x.names()
+    full[0] = False
+    x.client.start()
+    x.run(10)
+    x.client.update()
+    x.until("REG_UPDATE_COMPLETE", 100)
+    assert x.client.stat() == 2 and files

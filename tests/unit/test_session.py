@@ -628,7 +628,7 @@ def test_idle_polls_allocate_nothing():
     link.run(30)
     c = link.client
     # on 32-bit builds with threads the id of a thread is an object
-    c._mutex = None
+    c._lock.mutex = None
     now = link.ticks()
     for k in range(3):
         c.poll(now)

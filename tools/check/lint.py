@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,37 @@ _MADE = (".git", ".venv", "target", "__pycache__", ".pytest_cache", ".ruff_cache
 # Written for boards that always have a newer MicroPython.
 _NATIVE = {"native", "viper", "asm_thumb"}
 
+# Written for a MicroPython of 1.26 or newer, and imported only where that is.
+_NEWER = ("dtls/native.py",)
+# Modules that QuecPython knows by `u` and their name alone.
+_U_NAMES = {
+    *(
+        "array",
+        "asyncio",
+        "binascii",
+        "bluetooth",
+        "collections",
+        "cryptolib",
+        "errno",
+        "hashlib",
+        "heapq",
+    ),
+    *(
+        "io",
+        "json",
+        "os",
+        "platform",
+        "random",
+        "re",
+        "select",
+        "socket",
+        "ssl",
+        "struct",
+        "sys",
+    ),
+    *("time", "websocket", "zlib"),
+}
+
 _NO_CALLS = {
     "reversed": "QuecPython has no reversed()",
     "frozenset": "QuecPython has no frozenset",
@@ -37,6 +69,13 @@ _NO_METHODS = {
     "hex": "MicroPython 1.13 has no bytes.hex(): use binascii.hexlify",
     "fromhex": "MicroPython 1.13 has no bytes.fromhex(): use binascii.unhexlify",
     "fromkeys": "QuecPython has no dict.fromkeys()",
+    "partition": "QuecPython has no str.partition(): use split or find",
+    "rpartition": "QuecPython has no str.rpartition(): use rsplit or rfind",
+    "center": "QuecPython has no str.center()",
+    "splitlines": "QuecPython has no str.splitlines(): use split",
+    "gmtime": "neither QuecPython nor 1.13 on unix has gmtime(): use localtime",
+    "crc32": "QuecPython has no binascii.crc32()",
+    "listdir": "1.13 on unix has no os.listdir(): use ilistdir",
     "bit_length": "not on MicroPython",
     "removeprefix": "not on MicroPython",
     "removesuffix": "not on MicroPython",
@@ -85,6 +124,54 @@ def floor(name: str) -> int:
 
 def _absolute(node: ast.ImportFrom) -> bool:
     return not node.level and (node.module or "").split(".")[0] == "lwm2m"
+
+
+def _list_names(tree: ast.AST) -> set[str]:
+    """Names and attributes that a file gives nothing but lists to."""
+    lists, others = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            value = node.value
+            made = isinstance(value, ast.Call) and isinstance(value.func, ast.Name)
+            is_list = isinstance(value, (ast.List, ast.ListComp)) or (
+                made and value.func.id in ("list", "sorted")
+            )
+            for target in node.targets:
+                if isinstance(target, (ast.Name, ast.Attribute)):
+                    (lists if is_list else others).add(ast.unparse(target))
+    return lists - others
+
+
+def floor_findings(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """What QuecPython's MicroPython 1.13 has not, beyond syntax: names of modules, assignments to slices."""
+    lists = _list_names(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [item.name for item in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        else:
+            names = []
+        for name in names:
+            if name.split(".")[0] in _U_NAMES:
+                yield node.lineno, f"QuecPython knows {name} as u{name} only: take it from port"
+        if isinstance(node, (ast.Assign, ast.AugAssign, ast.Delete)):
+            targets = [node.target] if isinstance(node, ast.AugAssign) else node.targets
+            for target in targets:
+                if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice):
+                    if ast.unparse(target.value) not in lists:
+                        yield node.lineno, "QuecPython assigns to slices of lists alone: pack_into"
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and re.match(
+            r"__r(add|sub|mul|and|or|xor|lshift|rshift|truediv|floordiv|mod|pow)__$", node.name
+        ):
+            yield node.lineno, f"QuecPython calls no {node.name}()"
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "next"
+            and len(node.args) > 1
+        ):
+            yield node.lineno, "QuecPython has no next() with a default"
 
 
 def _syntax(tree: ast.AST, text: str, client: bool) -> Iterator[tuple[int, str]]:
@@ -248,6 +335,8 @@ def findings() -> Iterator[str]:
                 yield f"{name}:{error.lineno}: {error.msg}"
                 continue
             found += _syntax(tree, text, path.is_relative_to(PACKAGE))
+            if not str(name).endswith(_NEWER):
+                found += floor_findings(tree)
             if path.is_relative_to(PACKAGE):
                 found += _floors(tree, str(path.relative_to(PACKAGE)))
         for line, why in sorted(found):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.build import firmware, profiles
+from tools.build.library import translate_all
 from tools.build.profiles import ROOT
 from tools.emulator.qemu import Qemu
 
@@ -60,10 +61,12 @@ class Cost:
 
 
 def _run(code: str, image: Path) -> str:
+    # The code reaches into the client, which is packed in the image.
+    texts = translate_all({"wire": _WIRE.read_text(), "code": code}, image.parent / "packed")
     with Qemu(image, icount=True, entropy=bytes(range(32))) as board:
         board.exec(_PRELUDE + "\n__name__ = 'm3'")
-        board.exec(_WIRE.read_text())
-        return board.exec(code, timeout=300)
+        board.exec(texts["wire"])
+        return board.exec(texts["code"], timeout=300)
 
 
 def measure(code: str, profile: str = "core", **single: bool) -> list[Cost]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from .core import Server
 
 NOSEC = 3
+FINISHED = "finished"
+ALREADY_GONE = "4.04"  # to a Delete of what is not there
 
 
 @dataclass
@@ -25,6 +28,9 @@ class BootstrapConfig:
     refuse    a code, such as "4.03", that answers the Bootstrap-Request instead
     finish    False ends the session without Bootstrap-Finish
     delay     seconds between the answer to the request and the first step
+    timeout   seconds that each step may take; 0 is the server's
+    prepare   async fn(session) that may fill in the steps when it knows the device; raises NoAnswer
+    done      fn(succeeded) at the end
     """
 
     objects: dict[str, object] = field(default_factory=dict)
@@ -35,6 +41,9 @@ class BootstrapConfig:
     refuse: str = ""
     finish: bool = True
     delay: float = 0.0
+    timeout: float = 0.0
+    prepare: Callable[[Session], Awaitable[None]] | None = None
+    done: Callable[[bool], None] | None = None
 
     @classmethod
     def account(
@@ -77,37 +86,52 @@ class Session(Peer):
         super().__init__(server, endpoint, remote)
         self.config = config
         self.answers: list[tuple[str, Answer]] = []
+        self.timeout = config.timeout or self.timeout
+        self.outcome = ""
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def cancel(self) -> None:
         self._task.cancel()
 
     async def _run(self) -> None:
-        config, outcome = self.config, "finished"
         # The answer to the request goes out before the first step even without a delay.
-        await asyncio.sleep(config.delay)
+        await asyncio.sleep(self.config.delay)
+        outcome = "cancelled"
         try:
-            for path in config.discover:
-                self.answers.append((f"discover {path}", await self.discover(path)))
-            for path in config.read:
-                self.answers.append((f"read {path}", await self.read(path)))
-            for path in config.delete:
-                self._expect(f"delete {path}", await self.delete(path))
-            for path, value in config.objects.items():
-                self._expect(f"write {path}", await self.write(path, value, config.format))
-            if config.finish:
-                self._expect("finish", await self.finish())
-            else:
-                outcome = "left without finish"
+            outcome = await self._steps()
         except (NoAnswer, ValueError) as e:
             outcome = str(e)
-        if outcome != "finished":
+        except Exception as e:  # a hook of the user's
+            self.server.log.exception("the bootstrap of %s failed", self.endpoint)
+            outcome = f"{type(e).__name__}: {e}"
+        finally:
+            self.outcome, self.closed = outcome, True
+            if self.config.done:
+                self.config.done(outcome == FINISHED)
+        if outcome != FINISHED:
             self.server.say(self.endpoint, f"-- bootstrap: {outcome}")
         self.server.happened("bootstrapped", self.endpoint, self, outcome)
 
-    def _expect(self, what: str, answer: Answer) -> None:
+    async def _steps(self) -> str:
+        config = self.config
+        if config.prepare:
+            await config.prepare(self)
+        for path in config.discover:
+            self.answers.append((f"discover {path}", await self.discover(path)))
+        for path in config.read:
+            self.answers.append((f"read {path}", await self.read(path)))
+        for path in config.delete:
+            self._expect(f"delete {path}", await self.delete(path), also=ALREADY_GONE)
+        for path, value in config.objects.items():
+            self._expect(f"write {path}", await self.write(path, value, config.format))
+        if not config.finish:
+            return "left without finish"
+        self._expect("finish", await self.finish())
+        return FINISHED
+
+    def _expect(self, what: str, answer: Answer, also: str = "") -> None:
         self.answers.append((what, answer))
-        if not answer.ok:
+        if not answer.ok and answer.code != also:
             raise NoAnswer(f"{what} answered {answer.code}")
 
     async def finish(self) -> Answer:

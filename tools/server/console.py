@@ -45,6 +45,10 @@ class Printer:
         self.start = time.monotonic()
 
     def __call__(self, endpoint: str, text: str) -> None:
+        # What devices send is no command of the terminal.
+        text = "".join(
+            c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text
+        )
         arrow, refused = text[:2], text[:4] in ("<- 4", "<- 5", "-> 4", "-> 5")
         if self.colour and arrow in self.COLOURS:
             colour = "31" if refused else self.COLOURS[arrow]

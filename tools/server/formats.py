@@ -14,12 +14,18 @@ import binascii
 import json
 import math
 import struct
+import time
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
 
 import cbor2
 
 from .model import Model, flatten, ids, join, nest
 
-TEXT, LINK, OPAQUE, CBOR, SENML_JSON, SENML_CBOR, TLV, JSON = 0, 40, 42, 60, 110, 112, 11542, 11543
+TEXT, LINK, OPAQUE, CBOR, SENML_JSON, SENML_CBOR = 0, 40, 42, 60, 110, 112
+TLV, JSON, LWM2M_CBOR = 11542, 11543, 11544
+SENML_ETCH_JSON, SENML_ETCH_CBOR = 320, 322
 NAMES = {
     TEXT: "text",
     LINK: "link",
@@ -29,6 +35,7 @@ NAMES = {
     SENML_CBOR: "senml+cbor",
     TLV: "tlv",
     JSON: "json",
+    LWM2M_CBOR: "lwm2m+cbor",
 }
 
 
@@ -49,6 +56,8 @@ def kind_of(value) -> str:
             return kind
     return "String"
 
+
+INTEGERS = ("Integer", "Unsigned Integer", "Time")
 
 # Text
 
@@ -195,12 +204,13 @@ def from_tlv(path: str, raw: bytes, model: Model):
 
 # SenML (RFC 8428, LwM2M Core 1.1.1, 7.4.4 and 7.4.5) and LwM2M JSON (1.0.2, 6.4.4)
 
-_LABELS = {-2: "bn", -3: "bt", 0: "n", 2: "v", 3: "vs", 4: "vb", 6: "t", 8: "vd"}
+RELATIVE_TIME = 1 << 28
+_LABELS = {-2: "bn", -3: "bt", -5: "bv", 0: "n", 2: "v", 3: "vs", 4: "vb", 6: "t", 8: "vd"}
 _CODES = {name: code for code, name in _LABELS.items()}
 
 
 def _unbase64(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
 def to_pack(path: str, value, model: Model) -> list[dict]:
@@ -213,22 +223,65 @@ def to_pack(path: str, value, model: Model) -> list[dict]:
     return pack
 
 
-def from_pack(pack: list[dict], model: Model) -> list[tuple[str, float | None, object]]:
-    """(path, time or None, value) of each SenML record."""
-    base_name, base_time, found = "", 0, []
+def from_pack(
+    pack: list[dict], model: Model, root: str = ""
+) -> list[tuple[str, float | None, object]]:
+    """(path, time or None, value) of each SenML record.
+
+    A base value is added to each value; a time below 2 ** 28 counts from now (RFC 8428, 4.5.3).
+    """
+    base_name, base_time, base_value, found = "", 0, 0, []
     for entry in pack:
         base_name, base_time = entry.get("bn", base_name), entry.get("bt", base_time)
-        path = join(ids(base_name + entry.get("n", "")))
-        time = base_time + entry.get("t", 0)
+        base_value = entry.get("bv", base_value)
+        path = join(ids((base_name + entry.get("n", "")).removeprefix(root)))
+        at = _time(base_time, entry)
         values = [(k, v) for k, v in entry.items() if k in ("v", "vs", "vb", "vd", "vlo")]
+        if len(values) > 1 or not values and "bv" not in entry and "n" in entry:
+            raise ValueError(f"{len(values)} values in the record of {path}")
         for label, value in values:
-            kind = model.type(path)
-            if label == "vd" and isinstance(value, str):
-                value = _unbase64(value)
-            if kind == "Float" and label == "v":
-                value = float(value)
-            found.append((path, time or None, value))
+            found.append((path, at, _leaf(path, label, value, base_value, model)))
     return found
+
+
+def _time(base: float, entry: dict) -> float | None:
+    """Epoch seconds of a record, None where it has no time."""
+    if "t" not in entry and not base:
+        return None
+    offset = entry.get("t", 0)
+    if any(isinstance(n, bool) or not isinstance(n, (int, float)) for n in (base, offset)):
+        raise ValueError(f"{base!r} + {offset!r} is no time")
+    at = float(base + offset)
+    if not math.isfinite(at):
+        raise ValueError(f"{at!r} is no time")
+    return at + time.time() if at < RELATIVE_TIME else at
+
+
+def _leaf(path: str, label: str, value, base_value, model: Model):
+    """The value of one record, as the model's type has it."""
+    kind = model.type(path)
+    if label == "v":
+        if isinstance(value, datetime):
+            value = value.timestamp()
+        if isinstance(value, (bool, str)) or not isinstance(
+            value, (int, float, Fraction, Decimal)
+        ):
+            raise ValueError(f"{path}: {value!r} is no number")
+        value = value + base_value if base_value else value
+        if kind == "Float":
+            return float(value)
+        if not isinstance(value, int):
+            value = float(value)
+        return int(value) if kind in INTEGERS and value == int(value) else value
+    if label == "vb" and not isinstance(value, bool):
+        raise ValueError(f"{path}: {value!r} is no Boolean")
+    if label == "vd" and isinstance(value, str):
+        return _unbase64(value)
+    if label == "vd" and not isinstance(value, bytes):
+        raise ValueError(f"{path}: {value!r} is not opaque")
+    if label in ("vs", "vlo") and not isinstance(value, str):
+        raise ValueError(f"{path}: {value!r} is no text")
+    return value
 
 
 def _read_pack(format: int, payload: bytes) -> list[dict]:
@@ -250,68 +303,169 @@ def _to_json(path: str, value, model: Model) -> bytes:
     return json.dumps({"bn": base, "e": entries}, separators=(",", ":")).encode()
 
 
-def _from_json(path: str, payload: bytes, model: Model) -> dict[str, object]:
-    tree, flat = json.loads(payload), {}
+def _from_json(path: str, payload: bytes, model: Model) -> list[tuple[str, float | None, object]]:
+    tree, found = json.loads(payload), []
+    base_time = tree.get("bt", 0)
     for entry in tree["e"]:
         name = join(ids(tree.get("bn", path) + entry.get("n", "")))
-        leaf = next(v for k, v in entry.items() if k in ("v", "sv", "bv", "ov"))
+        label, leaf = next((k, v) for k, v in entry.items() if k in ("v", "sv", "bv", "ov"))
         kind = model.type(name)
-        flat[name] = from_text(kind, leaf) if kind == "Opaque" else leaf
-    return flat
+        if label == "v" and (isinstance(leaf, bool) or not isinstance(leaf, (int, float))):
+            raise ValueError(f"{name}: {leaf!r} is no number")
+        if kind == "Opaque":
+            leaf = from_text(kind, leaf)
+        elif kind == "Float" and label == "v":
+            leaf = float(leaf)
+        found.append((name, _time(base_time, entry), leaf))
+    return found
+
+
+# LwM2M CBOR (Core 1.2, 7.4.7): maps by number from the root, a key may be several numbers at once
+
+
+def _to_lwm2m_cbor(path: str, value, model: Model) -> bytes:
+    tree: dict = {}
+    for name, leaf in flatten(path, value):
+        node, numbers = tree, ids(name)
+        for number in numbers[:-1]:
+            node = node.setdefault(number, {})
+        node[numbers[-1]] = leaf
+    return cbor2.dumps(tree)
+
+
+def _from_lwm2m_cbor(payload: bytes, model: Model) -> list[tuple[str, float | None, object]]:
+    found = []
+
+    def walk(numbers: tuple, node) -> None:
+        if not isinstance(node, dict):
+            found.append((join(numbers), None, _from_cbor(model.type(join(numbers)), node)))
+            return
+        for key, inner in node.items():
+            more = key if isinstance(key, tuple) else (key,)
+            if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in more):
+                raise ValueError(f"{key!r} is no id")
+            walk(ids(join((*numbers, *more))), inner)
+
+    tree = cbor2.loads(payload)
+    if not isinstance(tree, dict):
+        raise TypeError("no map")
+    walk((), tree)
+    return found
+
+
+def _from_cbor(kind: str, value):
+    """A CBOR item as the type that the model has; tagged times are epoch seconds."""
+    if isinstance(value, datetime):
+        value = int(value.timestamp())
+    if isinstance(value, (Decimal, Fraction)):
+        value = float(value)
+    if not isinstance(value, (bool, int, float, str, bytes)):
+        raise ValueError(f"{value!r} is no value of a resource")
+    if kind == "Float" and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
 
 
 # All of them
 
 
-def encode(format: int, path: str, value, model: Model) -> bytes:
-    """The payload that sets `path` to `value`."""
+def encode(format: int, path: str, value, model: Model, root: str = "") -> bytes:
+    """The payload that sets `path` to `value`; names in SenML begin with the alternate path `root`."""
     kind = model.type(path) or kind_of(value)
-    if format == TEXT:
-        return to_text(kind, value).encode()
-    if format == OPAQUE:
-        return to_bytes(kind, value)
-    if format == CBOR:
-        return cbor2.dumps(value)
-    if format == TLV:
-        return to_tlv(path, value, model)
-    if format == JSON:
-        return _to_json(path, value, model)
-    if format in (SENML_JSON, SENML_CBOR):
-        pack = to_pack(path, value, model)
-        if format == SENML_CBOR:
-            return cbor2.dumps([{_CODES.get(k, k): v for k, v in e.items()} for e in pack])
-        for entry in pack:
-            if "vd" in entry:
-                entry["vd"] = base64.urlsafe_b64encode(entry["vd"]).decode().rstrip("=")
-        return json.dumps(pack, separators=(",", ":")).encode()
+    try:
+        if format == TEXT:
+            return to_text(kind, value).encode()
+        if format == OPAQUE:
+            return to_bytes(kind, value)
+        if format == CBOR:
+            return cbor2.dumps(value)
+        if format == TLV:
+            return to_tlv(path, value, model)
+        if format == JSON:
+            return _to_json(path, value, model)
+        if format == LWM2M_CBOR:
+            return _to_lwm2m_cbor(path, value, model)
+        if format in (SENML_JSON, SENML_CBOR):
+            pack = to_pack(path, value, model)
+            for entry in pack:
+                entry["n"] = root + entry["n"]
+            return _pack(format, pack)
+    except (TypeError, AttributeError, OverflowError, cbor2.CBOREncodeError) as e:
+        raise ValueError(f"{path}: {value!r} does not go into {NAMES[format]}: {e}") from e
     raise ValueError(f"no encoder for content format {format}")
 
 
-def decode(format: int | None, path: str, payload: bytes, model: Model):
-    """The value in a payload that was read at `path`; ValueError when it is malformed."""
+def _pack(format: int, pack: list[dict]) -> bytes:
+    if format == SENML_CBOR:
+        return cbor2.dumps([{_CODES.get(k, k): v for k, v in e.items()} for e in pack])
+    for entry in pack:
+        if "vd" in entry:
+            entry["vd"] = base64.urlsafe_b64encode(entry["vd"]).decode().rstrip("=")
+    return json.dumps(pack, separators=(",", ":")).encode()
+
+
+def encode_paths(format: int, paths, root: str = "") -> bytes:
+    """The payload of a composite read or observation: the paths that are wanted."""
+    names = [(root + path) or "/" for path in paths]
+    if format in (SENML_JSON, SENML_CBOR):
+        return _pack(format, [{"n": name} for name in names])
+    raise ValueError(f"paths do not go into {NAMES.get(format, format)}")
+
+
+def decode(format: int | None, path: str, payload: bytes, model: Model, root: str = ""):
+    """The value in a payload that was read at `path`; ValueError when it is malformed.
+
+    Of a resource that comes with several times, the newest.
+    """
+    if format == LINK:
+        return _guarded(format, lambda: payload.decode())
+    if format in (None, TEXT, OPAQUE, CBOR):
+        return _guarded(format, lambda: _single(format, path, payload, model))
+    if format not in NAMES:
+        return payload
+    if format == TLV:
+        return _guarded(format, lambda: from_tlv(path, payload, model))
+    flat = {p: v for p, _, v in readings(format, path, payload, model, root)}
+    return nest(path, flat)
+
+
+def _single(format: int | None, path: str, payload: bytes, model: Model):
+    kind = model.type(path)
+    if format in (None, TEXT):
+        return from_text(kind, payload.decode())
+    if format == CBOR:
+        return _from_cbor(kind, cbor2.loads(payload))
+    return payload
+
+
+def _guarded(format: int | None, work):
+    """Whatever goes wrong with what others sent is a ValueError."""
     try:
-        if format in (None, TEXT):
-            return from_text(model.type(path), payload.decode())
-        if format == LINK:
-            return payload.decode()
-        if format == CBOR:
-            return cbor2.loads(payload)
-        if format == TLV:
-            return from_tlv(path, payload, model)
-        if format == JSON:
-            return nest(path, _from_json(path, payload, model))
-        if format in (SENML_JSON, SENML_CBOR):
-            return nest(path, {p: v for p, _, v in history(format, payload, model)})
+        return work()
     except (KeyError, TypeError, AttributeError, StopIteration, binascii.Error) as e:
         raise ValueError(f"malformed {NAMES.get(format, format)}: {e!r}") from e
     except cbor2.CBORDecodeError as e:
         raise ValueError(f"malformed CBOR: {e}") from e
-    return payload
+    except (ArithmeticError, RecursionError) as e:
+        raise ValueError(f"malformed {NAMES.get(format, format)}: {type(e).__name__}") from e
 
 
-def history(format: int, payload: bytes, model: Model) -> list[tuple[str, float | None, object]]:
+def readings(
+    format: int | None, path: str, payload: bytes, model: Model, root: str = ""
+) -> list[tuple[str, float | None, object]]:
+    """(path, time or None, value) of each resource or resource instance in a payload read at `path`."""
+    if format in (SENML_JSON, SENML_CBOR):
+        return history(format, payload, model, root)
+    if format == JSON:
+        return _guarded(format, lambda: _from_json(path, payload, model))
+    if format == LWM2M_CBOR:
+        return _guarded(format, lambda: _from_lwm2m_cbor(payload, model))
+    value = decode(format, path, payload, model)
+    return [(join(ids(name)), None, leaf) for name, leaf in flatten(path, value)]
+
+
+def history(
+    format: int, payload: bytes, model: Model, root: str = ""
+) -> list[tuple[str, float | None, object]]:
     """(path, time or None, value) of each record in a SenML payload, as Send carries them."""
-    try:
-        return from_pack(_read_pack(format, payload), model)
-    except (TypeError, AttributeError, binascii.Error, cbor2.CBORDecodeError) as e:
-        raise ValueError(f"malformed SenML: {e!r}") from e
+    return _guarded(format, lambda: from_pack(_read_pack(format, payload), model, root))

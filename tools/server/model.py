@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import struct
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,9 +35,48 @@ class Model:
     def __init__(self, *xml: Path):
         """The objects of tools/model.json, and of any OMA XML files given."""
         text = (Path(__file__).parent.parent / "model.json").read_text(encoding="utf-8")
-        self.objects: dict[str, dict] = json.loads(text)
+        self._known: dict[str, dict] = json.loads(text)
         if xml:
-            self.objects |= json.loads(objects.names(objects.load(list(xml))))
+            self._known |= json.loads(objects.names(objects.load(list(xml))))
+        self._added: dict[str, dict] = {}  # by file name
+        self.objects: dict[str, dict] = dict(self._known)
+
+    def add(self, name: str, content: bytes) -> list[int]:
+        """Take the definitions of an XML file: their object ids. objects.Bad: `FILE:LINE: message`."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "definitions.xml"
+            path.write_bytes(content)
+            try:
+                added = json.loads(objects.names(objects.load([path])))
+            except objects.Bad as e:
+                raise objects.Bad(str(e).replace(str(path), name)) from None
+            except (AttributeError, LookupError, RecursionError, ValueError) as e:
+                raise objects.Bad(f"{name}:1: {e or type(e).__name__}") from None
+        self._added[name] = added
+        self._join()
+        return sorted(int(oid) for oid in added)
+
+    def remove(self, name: str) -> bool:
+        """Forget the definitions of a file; those that they took the place of come back."""
+        found = self._added.pop(name, None) is not None
+        self._join()
+        return found
+
+    def added(self) -> dict[str, list[dict]]:
+        """{file name: [{"id", "name", "version"}]}."""
+        return {
+            name: [
+                {"id": int(oid), "name": entry["name"], "version": entry["version"]}
+                for oid, entry in definitions.items()
+            ]
+            for name, definitions in self._added.items()
+        }
+
+    def _join(self) -> None:
+        self.objects.clear()
+        self.objects.update(self._known)
+        for definitions in self._added.values():
+            self.objects.update(definitions)
 
     def resource(self, path: str) -> dict:
         """Entry of the resource that a path of three or four numbers points to; {} if unknown."""

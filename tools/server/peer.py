@@ -9,7 +9,9 @@ must carry the token of the observation, and no notification may be lost.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import aiocoap
@@ -22,6 +24,13 @@ from .model import ids, join
 
 if TYPE_CHECKING:
     from .core import Server
+
+
+# Seconds that the operation that runs waits for each answer; None is the peer's own timeout.
+PATIENCE: ContextVar[float | None] = ContextVar("PATIENCE", default=None)
+PENDING = 1000  # notifications that wait for next() at most; older ones are dropped
+BLOCK = 6  # size exponent: blocks of 1024 bytes, until a device asks for smaller ones
+MIN_BLOCK = 0
 
 
 class NoAnswer(Exception):
@@ -38,10 +47,23 @@ class Answer:
     payload: bytes
     value: object
     message: Message
+    # (path, time or None, value) of each resource or resource instance in it
+    readings: list[tuple[str, float | None, object]] = field(default_factory=list)
+    problem: str = ""  # why the payload cannot be decoded: "tlv: record at byte 0 is cut off"
 
     @property
     def ok(self) -> bool:
         return self.code.startswith("2.")
+
+    @property
+    def location(self) -> str:
+        """Path of what was created, or ""."""
+        return join(self.message.opt.location_path) if self.message.opt.location_path else ""
+
+    @property
+    def error(self) -> str:
+        """`coap: not found`; "" for a success."""
+        return "" if self.ok else "coap: " + title(self.message).lower()
 
 
 class Observation:
@@ -51,19 +73,71 @@ class Observation:
     RST), or by the device (an error code, or a new registration); next() then raises NoAnswer.
     """
 
-    def __init__(self, peer: Peer, path: str, accept: int | None):
-        self.peer, self.path, self.accept = peer, path, accept
-        self.request = peer.message("GET", path, accept=accept, observe=0)
+    def __init__(
+        self,
+        peer: Peer,
+        paths: tuple[str, ...],
+        accept: int | None,
+        *,
+        composite: bool = False,
+        token: bytes = b"",
+        order: int = 0,
+    ):
+        self.peer, self.paths, self.accept, self.composite = peer, paths, accept, composite
+        self.request = self._message(observe=0)
+        if token:
+            self.request.token = token
         self.answer: Answer | None = None
+        self.context: object = None  # what the caller of an operation gave
         self.active = False
-        self._queue: asyncio.Queue[Answer | Exception] = asyncio.Queue()
-        self._order = 0
+        self._queue: asyncio.Queue[Answer | Exception] = asyncio.Queue(PENDING)
+        self.order = order
+
+    def _message(self, observe: int) -> Message:
+        if not self.composite:
+            return self.peer.message("GET", self.paths[0], accept=self.accept, observe=observe)
+        format = formats.SENML_CBOR if self.accept is None else self.accept
+        sent = formats.SENML_CBOR if format == formats.LWM2M_CBOR else format
+        payload = formats.encode_paths(sent, self.paths, self.peer.root)
+        return self.peer.message(
+            "FETCH", "/", payload=payload, content_format=sent, accept=format, observe=observe
+        )
+
+    @property
+    def path(self) -> str:
+        return "/" if self.composite else self.paths[0]
 
     def start(self, order: int | None) -> None:
         """Take the Observe option of the first answer; without one it is no observation."""
         if order is not None:
-            self.active, self._order = True, order
+            self.active, self.order = True, order
             self.peer.observations.add(self)
+
+    def resume(self) -> None:
+        """Go on with an observation of an earlier run: its token is known, nothing is sent."""
+        pipe = Pipe(self.request, self.peer.server.context.log)
+        pipe.on_event(self._event)
+        requests, key = self.peer.tokens.outgoing_requests, (self.token, self.peer.remote)
+        requests[key] = pipe
+        pipe.on_interest_end(lambda: requests.pop(key, None))
+        self.start(self.order)
+
+    def _event(self, event) -> bool:
+        """What comes on the observation's token after the first answer."""
+        if event.message is not None and self.active:
+            self.notified(event.message)
+        elif event.message is None:
+            self.lost()
+        return self.active
+
+    def lost(self) -> None:
+        """aiocoap gave the request up, as the peer's address did not answer: the device may still notify."""
+        if self.active and not self.peer.closed:
+            asyncio.get_running_loop().call_soon(self._again)
+
+    def _again(self) -> None:
+        if self.active and not self.peer.closed and self.peer.server.running:
+            self.resume()
 
     @property
     def token(self) -> bytes:
@@ -85,12 +159,16 @@ class Observation:
         """Notifications that came and were not taken yet."""
         return self._queue.qsize()
 
+    def _put(self, item: Answer | Exception) -> None:
+        if self._queue.full():
+            self._queue.get_nowait()
+        self._queue.put_nowait(item)
+
     async def cancel(self) -> Answer:
-        """GET with Observe=1 and the observation's token (RFC 7641 3.6)."""
+        """GET or FETCH with Observe=1 and the observation's token (RFC 7641 3.6)."""
         self.close("cancelled")
-        return await self.peer.request(
-            "GET", self.path, accept=self.accept, observe=1, token=self.token, verb="Cancel"
-        )
+        said = self._message(observe=1)
+        return await self.peer.exchange(said, self.path, "Cancel", token=self.token)
 
     def reset(self) -> None:
         """Forget it here, so that its next notification, confirmable or not, is answered with RST."""
@@ -100,8 +178,10 @@ class Observation:
         if self.active:
             self.active = False
             self.peer.observations.discard(self)
-            self.peer.server.tokens.outgoing_requests.pop((self.token, self.peer.remote), None)
-            self._queue.put_nowait(NoAnswer(f"observation of {self.path} {why}"))
+            tokens = self.peer.tokens
+            if tokens is not None and tokens.outgoing_requests is not None:
+                tokens.outgoing_requests.pop((self.token, self.peer.remote), None)
+            self._put(NoAnswer(f"observation of {self.path} {why}"))
 
     def notified(self, message: Message) -> None:
         """Take a notification; stale ones (RFC 7641 3.4) are dropped."""
@@ -109,10 +189,11 @@ class Observation:
         if order is None:
             self.deliver(message)
             self.close("ended by the device")
+            self.peer.server.observation_ended(self)
             return
-        if not 0 < (order - self._order) % (1 << 24) < 1 << 23:
+        if not 0 < (order - self.order) % (1 << 24) < 1 << 23:
             return
-        self._order = order
+        self.order = order
         if message.opt.block2 is not None and message.opt.block2.more:
             self._task = asyncio.get_running_loop().create_task(self._complete(message))
         else:
@@ -123,14 +204,15 @@ class Observation:
         try:
             message = await self.peer.rest(self.request, first)
         except (error.Error, OSError) as e:
-            self._queue.put_nowait(NoAnswer(f"notification of {self.path}: {e}"))
+            self._put(NoAnswer(f"notification of {self.path}: {e}"))
         else:
             self.deliver(message)
 
     def deliver(self, message: Message) -> None:
         answer = self.peer.answer(self.path, message)
-        self._queue.put_nowait(answer)
+        self._put(answer)
         self.peer.said("<-", "Notify", self.path, answer=answer)
+        self.peer.server.notified(self, answer)
 
 
 class Peer:
@@ -141,6 +223,22 @@ class Peer:
         self.root = ""  # the alternate path
         self.timeout = server.timeout
         self.observations: set[Observation] = set()
+        self.closed = False
+
+    @property
+    def tokens(self):
+        """aiocoap's token manager of the listener that the peer talks to; None when that is closed."""
+        return self.server.tokens_of(self.remote)
+
+    def observation(self, token: str) -> Observation | None:
+        """The running observation with a token in hexadecimal."""
+        return next((o for o in self.observations if o.token.hex() == token), None)
+
+    def forget(self, token: str) -> None:
+        """End an observation here; a later notification is answered with RST."""
+        observation = self.observation(token)
+        if observation:
+            observation.reset()
 
     # Operations. A path is a string; a format is a number or a name of formats.NAMES.
 
@@ -181,29 +279,60 @@ class Peer:
     async def delete(self, path: str) -> Answer:
         return await self.request("DELETE", path, verb="Delete")
 
+    async def read_composite(self, paths, format: str | int | None = None) -> Answer:
+        """Read-Composite: FETCH with the paths, SenML CBOR unless told otherwise."""
+        accept = formats.SENML_CBOR if format is None else formats.number(format)
+        # LwM2M CBOR has no form for a list of paths.
+        sent = formats.SENML_CBOR if accept == formats.LWM2M_CBOR else accept
+        message = self.message(
+            "FETCH",
+            "/",
+            payload=formats.encode_paths(sent, paths, self.root),
+            content_format=sent,
+            accept=accept,
+        )
+        return await self.exchange(message, "/", "Read-Composite", query=paths)
+
+    async def write_composite(self, value: dict, format: str | int | None = None) -> Answer:
+        """Write-Composite: iPATCH with {object: {instance: {resource: value}}}."""
+        number = formats.SENML_CBOR if format is None else formats.number(format)
+        payload = formats.encode(number, "/", value, self.server.model, self.root)
+        message = self.message("iPATCH", "/", payload=payload, content_format=number)
+        return await self.exchange(message, "/", "Write-Composite", value=value, base="/")
+
     async def observe(self, path: str, accept: str | int | None = None) -> Observation:
         """Observation.answer holds the first answer; Observation.active is False if it was refused."""
-        observation = Observation(self, path, None if accept is None else formats.number(accept))
-        request = observation.request
-        self.said("->", "Observe", path)
+        number = None if accept is None else formats.number(accept)
+        return await self._observed(Observation(self, (path,), number), "Observe")
+
+    async def observe_composite(self, paths, accept: str | int | None = None) -> Observation:
+        """Observe-Composite: FETCH with the paths; SenML CBOR unless told otherwise."""
+        number = None if accept is None else formats.number(accept)
+        observation = Observation(self, tuple(paths), number, composite=True)
+        return await self._observed(observation, "Observe-Composite")
+
+    async def _observed(self, observation: Observation, verb: str) -> Observation:
+        request, path = observation.request, observation.path
+        self.said("->", verb, path, query=observation.paths if observation.composite else ())
         first = asyncio.get_running_loop().create_future()
 
         def event(event) -> bool:
+            if first.done():
+                return observation._event(event)
             if event.message is None:
-                observation.close("lost")
-                if not first.done():
-                    first.set_exception(event.exception)
-            elif not first.done():
-                # Set here, so that a notification right behind finds the observation ready.
-                observation.start(event.message.opt.observe)
-                first.set_result(event.message)
-            elif observation.active:
-                observation.notified(event.message)
+                first.set_exception(event.exception)
+                return False
+            # Set here, so that a notification right behind finds the observation ready.
+            observation.start(event.message.opt.observe)
+            first.set_result(event.message)
             return observation.active
 
         pipe = Pipe(request, self.server.context.log)
         stop = pipe.on_event(event)
-        self.server.tokens.request(pipe)
+        tokens = self.tokens
+        if tokens is None:
+            raise NoAnswer(f"{self.endpoint}: there is no connection")
+        tokens.request(pipe)
         try:
             message = await self._within(first)
             message = await self._within(self.rest(request, message))
@@ -229,7 +358,7 @@ class Peer:
         number = formats.number(format)
         payload = value
         if not isinstance(value, bytes) or self.server.model.type(base) == "Opaque":
-            payload = formats.encode(number, base, value, self.server.model)
+            payload = formats.encode(number, base, value, self.server.model, self.root)
         return await self.request(
             method, path, payload=payload, format=number, verb=verb, value=value, base=base
         )
@@ -280,21 +409,97 @@ class Peer:
             uri_query=list(query) or None,
             observe=observe,
         )
-        shown = payload.decode(errors="replace") if payload and value is None else value
-        self.said("->", verb or method, path, value=shown, base=base, query=query)
-        if token is None:
-            request = self.server.context.request(message)
-        else:
-            request = self.server.request_with_token(message, token)
-        answer = self.answer(path, await self._within(request.response))
+        shown = value
+        if payload and value is None:
+            shown = self._shown(path, payload, message.opt.content_format)
+        return await self.exchange(
+            message, path, verb or method, value=shown, base=base, query=query, token=token
+        )
+
+    def _shown(self, path: str, payload: bytes, format: int | None):
+        """A payload for the transcript: decoded, so that secrets can be hidden; else its length alone."""
+        try:
+            shown = formats.decode(format, path, payload, self.server.model, self.root)
+        except ValueError:
+            shown = payload
+        whole = isinstance(shown, bytes) and len(ids(path)) < 3
+        return f"{len(payload)} bytes" if whole or shown is payload else shown
+
+    async def exchange(
+        self,
+        message: Message,
+        path: str,
+        verb: str,
+        *,
+        value=None,
+        base: str | None = None,
+        query=(),
+        token: bytes | None = None,
+    ) -> Answer:
+        """Send a request and take its answer; a device that wants smaller blocks (4.13) gets them."""
+        self.said("->", verb, path, value=value, base=base, query=query)
+        tokens = self.tokens
+        if tokens is None:
+            raise NoAnswer(f"{self.endpoint}: there is no connection")
+        while True:
+            if token is None:
+                request = self.server.context.request(message.copy(remote=self.remote))
+            else:
+                request = self.server.request_with_token(message, token, tokens)
+            response = await self._within(request.response, len(message.payload))
+            if response.code != Code.REQUEST_ENTITY_TOO_LARGE or not self._smaller(response):
+                break
+        answer = self.answer(path, response)
         self.said("<-", "", path, answer=answer)
         return answer
 
-    async def _within(self, awaitable) -> Message:
+    async def upload(
+        self, path: str, payload: bytes, format: int, progress: Callable[[int], None]
+    ) -> Answer:
+        """Write (PUT) a large value block by block; progress(bytes that the device has taken)."""
+        self.said("->", "Write", path, value=payload)
+        start, exponent = 0, min(BLOCK, self.remote.maximum_block_size_exp)
+        while True:
+            size = 1 << exponent + 4
+            end = min(start + size, len(payload))
+            message = self.message("PUT", path, payload=payload[start:end], content_format=format)
+            if end < len(payload) or start:
+                message.opt.block1 = (start // size, end < len(payload), exponent)
+            if not start:
+                message.opt.size1 = len(payload)
+            request = self.server.context.request(message, handle_blockwise=False)
+            response = await self._within(request.response)
+            block = response.opt.block1
+            wanted = block.size_exponent if block is not None else exponent
+            if response.code == Code.REQUEST_ENTITY_TOO_LARGE and wanted < exponent:
+                start, exponent = 0, wanted
+                continue
+            if not response.code.is_successful() or end == len(payload):
+                break
+            progress(end)
+            # Smaller blocks are numbered from the same byte.
+            start, exponent = end, min(exponent, wanted)
+        if response.code.is_successful():
+            progress(len(payload))
+        answer = self.answer(path, response)
+        self.said("<-", "", path, answer=answer)
+        return answer
+
+    def _smaller(self, response: Message) -> bool:
+        """After 4.13 with a Block1 option: use its block size from now on; False if that is none smaller."""
+        wanted, now = response.opt.block1, self.remote.maximum_block_size_exp
+        if wanted is None or not MIN_BLOCK <= wanted.size_exponent < now:
+            return False
+        self.remote.maximum_block_size_exp = wanted.size_exponent
+        return True
+
+    async def _within(self, awaitable, size: int = 0) -> Message:
+        """Wait for an answer; a body of many blocks gets the time of each."""
+        limit = (PATIENCE.get() or self.timeout) * (1 + size // 1024 / 8)
         try:
-            return await asyncio.wait_for(awaitable, self.timeout)
+            return await asyncio.wait_for(awaitable, limit)
         except TimeoutError:
-            failure = NoAnswer(f"{self.endpoint}: no answer within {self.timeout:g} s")
+            failure = NoAnswer(f"{self.endpoint}: no answer within {limit:g} s")
         except error.MessageError:
             failure = NoAnswer(f"{self.endpoint}: answered with RST")
         except (error.Error, OSError) as e:
@@ -304,19 +509,20 @@ class Peer:
 
     def answer(self, path: str, message: Message) -> Answer:
         """Decode a response; what cannot be decoded is left as payload."""
-        format = message.opt.content_format
-        value = None
-        if message.payload and message.code.is_successful():
+        format, payload = message.opt.content_format, message.payload
+        format = None if format is None else int(format)
+        value, found, problem, model = None, [], "", self.server.model
+        if payload and message.code.is_successful():
             try:
                 if format == formats.LINK:
-                    value = {
-                        target: attributes for target, attributes in links.parse(message.payload)
-                    }
+                    value = dict(links.parse(payload))
                 else:
-                    value = formats.decode(format, path, message.payload, self.server.model)
+                    value = formats.decode(format, path, payload, model, self.root)
+                    found = formats.readings(format, path, payload, model, self.root)
             except ValueError as e:
+                problem = f"{formats.NAMES.get(format, 'text')}: {e}"
                 self.server.say(self.endpoint, f"!! {path}: {e}")
-        return Answer(code(message), path, format, message.payload, value, message)
+        return Answer(code(message), path, format, payload, value, message, found, problem)
 
     def said(self, arrow, verb, path, *, value=None, base=None, query=(), answer=None) -> None:
         """One entry of the transcript, with names from the model."""

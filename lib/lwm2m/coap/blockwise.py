@@ -183,7 +183,7 @@ def append(body, data, total, most):
     raise CoapError(REQUEST_ENTITY_TOO_LARGE, most)
 
 
-def put_body(endpoint, block2, block1, observe, content_format, encode):
+def write_body(endpoint, block2, block1, observe, content_format, encode):
     """Write options and payload of a response, or the block of it that `block2` asks for.
 
     block2, block1, observe: option values, -1 where absent

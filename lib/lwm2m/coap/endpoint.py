@@ -1,7 +1,7 @@
 # CoAP toward one peer: messages, reliability, tokens, duplicates (RFC 7252); bodies in blocks are blockwise's
 # SPDX-License-Identifier: MIT
 from ..port import sooner, sys, ticks_add, ticks_diff, urandom
-from .blockwise import Request, put_body, take_block1
+from .blockwise import Request, take_block1, write_body
 from .numbers import (
     ACK,
     ACKNOWLEDGED,
@@ -54,7 +54,7 @@ class Endpoint:
     `owner.serve(message, writer, now)` answers a request: it writes options and payload and returns the
     response code, or EMPTY where the answer comes later. `owner.stream_function(message)` gives a function for a
     body that is to be streamed, or None: see take_block1(). What is put together is bounded by `owner.max_body`.
-    `owner.snapshot_tag(first, format)`: see put_body(). `owner.notification_rejected(mid)` hears of a RST to a
+    `owner.snapshot_tag(first, format)`: see write_body(). `owner.notification_rejected(mid)` hears of a RST to a
     non-confirmable message; requests are ignored while `owner.takes_requests()` is False. `recent` are the requests
     that an endpoint before had from the same peer.
     Settable: `ack_timeout` (ms), `random_factor` (1500 is 1.5), `max_retransmit`, `nstart`, `szx`."""
@@ -64,7 +64,7 @@ class Endpoint:
     max_retransmit = 4
     nstart = 1
     szx = 5  # the block size is 16 << szx
-    put_body = put_body
+    put_body = write_body
 
     def __init__(self, channel, writer, message, owner, recent=None):
         self.channel = channel
@@ -194,7 +194,13 @@ class Endpoint:
         if refusal:
             exchange.done(RESET, message)
         elif exchange.request.go_on(message.code, message.block1):
-            self.send_request(now, exchange.request, token, exchange.done)
+            try:
+                self.send_request(now, exchange.request, token, exchange.done)
+            except Exception:
+                # no memory, no random bytes: given up, unless it waits to be sent again
+                if not self.exchanges:
+                    exchange.done(TIMED_OUT, None)
+                raise
         else:
             exchange.done(message.code, message)
 

@@ -3,7 +3,7 @@
 from ..coap.numbers import CONTENT, LINK_FORMAT, METHOD_NOT_ALLOWED, NOT_FOUND, CoapError
 from ..formats.link import put_link, version_attribute
 from ..ids import ABSENT, SERVER
-from ..model.tree import EXECUTABLE, MULTIPLE, ON_EXECUTE, ON_READ
+from ..model.tree import EXECUTABLE, MAY_READ, MULTIPLE, ON_EXECUTE, ON_READ
 from ..model.values import format_path
 from ..reporting.attributes import NAMES, attribute_at
 
@@ -26,7 +26,9 @@ def discover(session, message, writer):
         put_link(writer, session.client._root_path, format_path(oid, iid, rid, riid), more)
 
     def put_resource(iid, its_rid, definition):
-        value = tree.read(oid, iid, its_rid) if definition & MULTIPLE else None
+        value = None
+        if definition & MULTIPLE and may_read(session, oid, iid):
+            value = tree.read(oid, iid, its_rid)
         put_path(iid, its_rid, ABSENT, b"" if value is None else b";dim=%d" % len(value))
         if rid >= 0 and value and tree.minor:
             for its_riid in sorted(value):
@@ -47,6 +49,15 @@ def discover(session, message, writer):
     if not writer.written:
         raise CoapError(NOT_FOUND)
     return CONTENT
+
+
+def may_read(session, oid, iid):
+    """A Discover needs no right, but what is in a resource is for who may read it."""
+    try:
+        session.check_access(oid, iid, MAY_READ)
+    except CoapError:
+        return False
+    return True
 
 
 def is_there(tree, oid, iid, rid, definition):

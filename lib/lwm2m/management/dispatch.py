@@ -9,33 +9,34 @@ from ..coap.numbers import (
     LINK_FORMAT,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
+    OPAQUE_FORMAT,
     POST,
     PUT,
     UNAUTHORIZED,
     CoapError,
 )
 from ..ids import SECURITY
-from ..model.tree import EXECUTABLE, MAY_READ, MULTIPLE, READABLE, WRITABLE
+from ..model.tree import EXECUTABLE, MAY_READ, MULTIPLE, ON_STREAM, READABLE, WRITABLE
+from ..model.values import OPAQUE, TYPE_MASK, format_path
 from ..reporting.attributes import write_attributes
 from ..reporting.observations import check_readable, observe, reapply_attributes
 from .discover import discover
-from .operations import create, delete, execute, write
+from .operations import check_write, create, delete, execute, write
 
 
 def serve(session, message, writer, now):
     """Answer a request of a session: write options and payload, return the response code. A refusal is a CoapError,
     a malformed request a ValueError."""
-    tree = session.tree
-    tree.snapshot = None
-    tree.minor = session.minor  # another server may have another version
+    session.tree.snapshot = None
     method = message.code
     if message.path[0] < 0 and message.name is None and (method == FETCH or method == IPATCH):
         try:
             from .composite import serve as serve_composite
         except ImportError:
             raise CoapError(METHOD_NOT_ALLOWED)
+        session.tree.minor = session.minor
         return serve_composite(session, message)
-    definition = find_target(tree, message)
+    definition = find_target(session, message)
     if method == GET:
         return get(session, message, writer, definition)
     if method == PUT:
@@ -45,9 +46,28 @@ def serve(session, message, writer, now):
     return delete(session, message, definition)
 
 
-def find_target(tree, message):
+def stream_function(session, message):
+    """The function(offset, data, more) that takes the opaque resource of a PUT as it comes, block by block, or
+    None; refuses what would be refused if it came as a whole."""
+    oid, iid, rid, riid = message.path
+    if message.code != PUT or message.content_format != OPAQUE_FORMAT or rid < 0 or message.query:
+        return None
+    function = session.tree.hook(ON_STREAM, oid, iid, rid)
+    if not function:
+        return None
+    definition = find_target(session, message)
+    check_write(session, message, definition)
+    if definition & TYPE_MASK != OPAQUE or bool(definition & MULTIPLE) != (riid >= 0):
+        return None  # put together first, and then refused
+    path = format_path(oid, iid, rid, riid)
+    return lambda offset, data, more: function(path, offset, data, more)
+
+
+def find_target(session, message):
     """The definition of the resource that a request is about, of an object or an instance what may be done with
     some of them; refuses what is not there, and object 0."""
+    tree = session.tree
+    tree.minor = session.minor  # another server may have another version
     oid, iid, rid, _ = message.path
     if message.name is not None or (oid > SECURITY and oid not in tree.objects):
         raise CoapError(NOT_FOUND)

@@ -98,14 +98,20 @@ def decode_payload(session, message, oid, iid, rid, riid, replace):
     return values
 
 
-def write(session, message, definition, replace):
-    """Write an instance, a resource or a resource instance, in place of what is there or beside it."""
-    oid, iid, rid, riid = message.path
+def check_write(session, message, definition):
+    """Refuse a write of what is not writable, or not for this server."""
+    oid, iid, rid, _ = message.path
     if iid < 0 or not definition & WRITABLE:
         raise CoapError(METHOD_NOT_ALLOWED)
     if rid < 0 and message.start == message.end and message.content_format < 0:
         raise ValueError  # neither a write nor attributes
     session.check_access(oid, iid, MAY_WRITE)
+
+
+def write(session, message, definition, replace):
+    """Write an instance, a resource or a resource instance, in place of what is there or beside it."""
+    oid, iid, rid, riid = message.path
+    check_write(session, message, definition)
     stream = session.stream_function(message)
     if stream:
         code = stream(0, memoryview(message.data)[message.start : message.end], 0)

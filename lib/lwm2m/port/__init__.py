@@ -6,8 +6,9 @@
 # None; restart() starts it anew, True, or False where it can't; open_udp(host, port, options, local) a channel:
 # send(buf, start, end), where a loss raises nothing, recv() a whole datagram as bytes or None at once (b"" for one
 # that is too long), close(). `options` is set_socketoptions or None, `local` the port to bind or 0. pdp(), where
-# there is one, gives (active, APN) to quectel.py; start_thread(fn), where there are threads. Beside these, the modules
-# of MicroPython that everything here imports from this file, and cellular.py for object 4.
+# there is one, gives (active, APN) to quectel.py; online(), where there is one, is True as long as there is a network;
+# start_thread(fn), where there are threads. Beside these, the modules of MicroPython that everything here imports from
+# this file, and cellular.py for object 4.
 
 
 def module(name):

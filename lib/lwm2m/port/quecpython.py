@@ -69,6 +69,13 @@ def pdp():
     return up != -1 and up[2][0] == 1, apn
 
 
+def online():
+    import dataCall
+
+    up = dataCall.getInfo(1, 0)
+    return up != -1 and up[2][0] == 1
+
+
 def start_thread(function):
     """Run function() in a thread. Its stack has 8 KiB, as is: stack_size() counts words there, from 32 KiB on."""
     import _thread

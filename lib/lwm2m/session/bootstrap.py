@@ -261,12 +261,13 @@ class Bootstrap(Session):
         ssids = [tree.get(SERVER, iid, SHORT_SERVER_ID) for _, iid, _ in self.client._accounts()]
         if not len(ssids) == len(set(ssids)) == len(tree.objects[SERVER]) > 0:
             return False
-        bootstrap_servers = 0
+        own = tree.get(SECURITY, self.security_iid, SERVER_URI)
         for account in tree.objects[SECURITY].values():
-            bootstrap_servers += bool(account.get(IS_BOOTSTRAP))
-            if not usable(account):
+            # one bootstrap server alone (Core 1.1.1 6.1.2); it may have written its account to another instance
+            another = account.get(IS_BOOTSTRAP) and account.get(SERVER_URI) != own
+            if another or not usable(account):
                 return False
-        return bootstrap_servers <= 1  # Core 1.1.1 6.1.2
+        return True
 
     def finish(self):
         """Bootstrap-Finish: 4.06 where what the server wrote can't be used (Core 1.1.1 6.1.7.2)."""

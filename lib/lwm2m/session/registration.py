@@ -7,10 +7,8 @@ from ..coap.numbers import (
     DELETE,
     DELETED,
     LINK_FORMAT,
-    OPAQUE_FORMAT,
     POST,
     PRECONDITION_FAILED,
-    PUT,
     TIMED_OUT,
     TLV,
 )
@@ -38,8 +36,8 @@ from ..ids import (
     SECURITY,
     SERVER,
 )
-from ..management.dispatch import serve
-from ..model.tree import MAY_READ, MAY_WRITE, ON_STREAM
+from ..management.dispatch import serve, stream_function
+from ..model.tree import MAY_READ
 from ..model.values import format_path
 from ..port import sooner, ticks_diff
 from ..reporting import observations as reporting
@@ -121,13 +119,7 @@ class Registration(Session):
         return serve(self, message, writer, now)
 
     def stream_function(self, message):
-        oid, iid, rid, riid = message.path
-        if rid < 0 or message.code != PUT or message.content_format != OPAQUE_FORMAT:
-            return None
-        function = self.tree.hook(ON_STREAM, oid, iid, rid)
-        if function:
-            self.check_access(oid, iid, MAY_WRITE)
-        return function
+        return stream_function(self, message)
 
     def put_content(self, message, path, observe, content_format, block2=-1):
         if not message:

@@ -24,6 +24,15 @@ from ..ids import (
 from ..port import sooner, sys
 from .connect import open_channel
 
+try:
+    from ..port import online
+except ImportError:
+
+    def online():
+        """Is there a network? As good as always, where the port does not say."""
+        return True
+
+
 # States. The first five are what QuecPython's stat() tells; with those behind it tells REGISTERING.
 IDLE = const(0)
 REGISTERING = const(1)
@@ -44,6 +53,7 @@ LONGEST_SLEEP = const(1000)  # seconds: the clock is looked at once in a while
 ATTEMPTS = const(5)
 FIRST_DELAY = const(60)
 NEXT_SEQUENCE = const(86400)
+OFFLINE_LOOK = const(5)  # seconds between two looks whether the network is there again
 LONGEST_DELAY = const(300)  # seconds, between attempts that do not reach the network
 
 
@@ -64,6 +74,7 @@ class Session:
     bootstrap = False  # with the bootstrap server
     listening = False  # with the bootstrap server, that has bootstrapped, and may write again
     disabled = asleep = False
+    offline = False  # waiting, and the port says that there is no network
     server_iid = ABSENT
     coap = channel = dtls = (
         None  # the endpoint, what it sends through, and the DTLS connection in that
@@ -291,6 +302,7 @@ class Session:
         self.emit(REGISTRATION_FAILURE)
         if self.state != IDLE:
             self.start(min(self.server(RETRY_TIMER, FIRST_DELAY), LONGEST_DELAY))
+            self.offline = not online()
 
     def connected(self, resumed):
         """The DTLS handshake is done; `resumed`: the server knew the DTLS session before."""
@@ -336,8 +348,9 @@ class Session:
             if self.due < 0:
                 return -1
             left = self.due - self.client.now_s
-            if left > 0:
-                return min(left, LONGEST_SLEEP) * 1000
+            if left > 0 and not (self.offline and online()):
+                return min(left, OFFLINE_LOOK if self.offline else LONGEST_SLEEP) * 1000
+            self.offline = False
             self.open()
             return 0
         wait = -1

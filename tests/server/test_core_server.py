@@ -3,124 +3,25 @@
 
 import asyncio
 import contextlib
-import functools
 import io
 import socket
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import aiocoap
 import cbor2
 import pytest
-from aiocoap import Code, Message, resource
+from aiocoap import Code, Message
 from aiocoap.numbers.types import CON, NON
+from core_peers import LINKS, Client, content, registered, run
 
-from tools.server import BootstrapConfig, Model, NoAnswer, Server, formats, links
+from tools.server import BootstrapConfig, Model, NoAnswer, Server, coap, core, formats, links
 from tools.server.console import Console, Printer
 
-ROOT = Path(__file__).resolve().parent.parent
-
-LINKS = b'</>;rt="oma.lwm2m";ct=11542,</1/0>,</3/0>,</3303>;ver=1.1,</3303/0>'
-
-
-def run(test):
-    """Run an async test function, bounded."""
-
-    @functools.wraps(test)
-    def wrapper(*args, **kwargs):
-        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 30))
-
-    return wrapper
-
-
-class Observed(resource.ObservableResource):
-    """A resource that counts up, and notifies when told."""
-
-    def __init__(self, payload=None):
-        super().__init__()
-        self.count, self.payload, self.seen = 0, payload, []
-
-    async def render_get(self, request):
-        self.seen.append((request.opt.observe, request.token))
-        return Message(payload=self.payload or b"%d" % self.count, content_format=0)
-
-    def notify(self):
-        self.count += 1
-        self.updated_state()
-
-
-class Scripted(resource.Resource, resource.PathCapable):
-    """Notes every request; answers from {(method, path): Message or fn}, otherwise 2.04 and the like."""
-
-    def __init__(self, answers):
-        super().__init__()
-        self.answers, self.seen = answers, []
-
-    async def render(self, request):
-        key = request.code.name, "/" + "/".join(request.opt.uri_path)
-        self.seen.append((*key, request))
-        answer = self.answers.get(key)
-        if callable(answer):
-            answer = answer(request)
-        if answer is not None:
-            return answer.copy()
-        code = {"DELETE": Code.DELETED, "GET": Code.NOT_FOUND}.get(request.code.name, Code.CHANGED)
-        return Message(code=code)
-
-
-class Client(Scripted):
-    """A device: one aiocoap context that both registers and serves."""
-
-    def __init__(self, server, endpoint="dev", host="127.0.0.1", answers=()):
-        super().__init__(dict(answers))
-        self.server, self.endpoint, self.host = server, endpoint, host
-
-    async def __aenter__(self):
-        self.observed = Observed()
-        self.site = self.root = self
-        self.context = await aiocoap.Context.create_server_context(
-            self, bind=(self.host, 0), transports=["udp6"]
-        )
-        return self
-
-    async def __aexit__(self, *_):
-        await self.context.shutdown()
-
-    async def render_to_pipe(self, pipe):
-        path = pipe.request.opt.uri_path
-        if pipe.request.code == Code.GET and tuple(path) == ("3303", "0", "5700"):
-            return await self.observed.render_to_pipe(pipe)
-        return await super().render_to_pipe(pipe)
-
-    async def post(self, path, query=(), payload=b"", format=None, code=Code.POST):
-        message = Message(code=code, uri=self.server.uri + path, payload=payload)
-        message.opt.uri_query = query
-        if format is not None:
-            message.opt.content_format = format
-        return await self.context.request(message).response
-
-    async def register(self, *more, links=LINKS, path="/rd"):
-        query = [f"ep={self.endpoint}", "lt=60", "lwm2m=1.0", "b=U", *more]
-        return await self.post(path, query, links, 40)
-
-
-@contextlib.asynccontextmanager
-async def registered(answers=(), host="127.0.0.1", **options):
-    """(server, client, device) with the device registered, and what was said in server.said."""
-    said = []
-    options.setdefault("transcript", lambda endpoint, text: said.append(text))
-    async with Server(host, timeout=5, **options) as server:
-        server.said = said
-        async with Client(server, host=host, answers=answers) as client:
-            assert (await client.register()).code == Code.CREATED
-            yield server, client, (await server.wait("register", "dev")).device
-
-
-def content(value, format=formats.TLV, path="/3/0", model=Model()):
-    payload = formats.encode(format, path, value, model)
-    return Message(code=Code.CONTENT, payload=payload, content_format=format)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @run
@@ -211,6 +112,16 @@ async def test_bad_registrations_are_refused(query, payload, format, code):
 
 
 @run
+async def test_more_clients_than_it_serves(monkeypatch):
+    monkeypatch.setattr(core, "MAX_DEVICES", 2)
+    async with Server() as server, Client(server) as client:
+        for name, code in (("a", "2.01"), ("b", "2.01"), ("c", "5.03"), ("a", "2.01")):
+            answer = await client.post("/rd", [f"ep={name}"], LINKS, 40)
+            assert answer.code.dotted == code
+        assert set(server.devices) == {"a", "b"}
+
+
+@run
 async def test_other_paths_and_methods():
     async with Server() as server, Client(server) as client:
         assert (await client.post("/nowhere")).code == Code.NOT_FOUND
@@ -268,6 +179,14 @@ async def test_alternate_path_location_and_several_devices():
             assert [s[:2] for s in one.seen] == [("POST", "/lwm2m/3/0/4")]
             assert [s[:2] for s in two.seen] == [("POST", "/3/0/4")]
             assert (await one.post("/reg/a/0")).code == Code.CHANGED
+
+
+@run
+async def test_two_servers_on_one_port_are_an_error():
+    async with Server() as server:
+        with pytest.raises(OSError):
+            async with Server(port=server.port):
+                pass
 
 
 def ipv6() -> bool:
@@ -549,6 +468,45 @@ async def test_a_repeated_datagram_registers_once():
 
 
 @run
+async def test_what_is_remembered_of_requests_is_bounded(monkeypatch):
+    monkeypatch.setattr(coap, "MAX_RECENT", 100)
+    monkeypatch.setattr(coap, "MAX_UPLOADS", 5)
+    async with Server() as server:
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.setblocking(False)
+            await loop.sock_connect(s, ("127.0.0.1", server.port))
+            for number in range(300):
+                block = Message(_mtype=CON, _mid=number, code=Code.POST, uri_path=("rd",))
+                block.opt.uri_query = (f"ep=dev{number}",)
+                block.opt.block1, block.payload = (0, True, 0), b"x" * 16
+                await loop.sock_sendall(s, block.encode())
+                answer = Message.decode(await asyncio.wait_for(loop.sock_recv(s, 1500), 2))
+                assert answer.code == Code.CONTINUE
+        messages = server.tokens.token_interface
+        assert 90 < len(messages._recent_messages) <= 100
+        assert len(server.context.serversite._block1._assemblies._items) == 5
+
+
+@run
+async def test_options_that_are_no_text_and_blocks_with_a_gap():
+    async with Server() as server:
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.setblocking(False)
+            await loop.sock_connect(s, ("127.0.0.1", server.port))
+            await loop.sock_sendall(s, b"\x42\x02\x12\x34ab" + b"\xb2rd" + b"\x44ep=\xff")
+            answer = Message.decode(await asyncio.wait_for(loop.sock_recv(s, 1500), 2))
+            assert (answer.code, answer.mid, answer.token) == (Code.BAD_REQUEST, 0x1234, b"ab")
+            for number, code in ((0, Code.CONTINUE), (2, Code.REQUEST_ENTITY_INCOMPLETE)):
+                block = Message(_mtype=CON, _mid=number, code=Code.POST, uri_path=("rd",))
+                block.opt.block1, block.payload = (number, True, 0), b"x" * 16
+                await loop.sock_sendall(s, block.encode())
+                answer = Message.decode(await asyncio.wait_for(loop.sock_recv(s, 1500), 2))
+                assert answer.code == code
+
+
+@run
 async def test_bootstrap_sequence():
     config = BootstrapConfig.account(
         "coap://127.0.0.1:9", 7, 60, bootstrap_uri="coap://127.0.0.1:8"
@@ -604,11 +562,19 @@ async def test_unsolicited_bootstrap():
 async def test_send():
     async with registered() as (server, client, _):
         pack = cbor2.dumps(
-            [{-2: "/3303/0/", 0: "5700", 2: 21.5, -3: 100}, {0: "5701", 3: "Cel", 6: 5}]
+            [{-2: "/3303/0/", 0: "5700", 2: 21.5, -3: 1.7e9}, {0: "5701", 3: "Cel", 6: 5}]
         )
         assert (await client.post("/dp", payload=pack, format=112)).code == Code.CHANGED
         event = await server.wait("send", "dev")
-        assert event.detail == [("/3303/0/5700", 100, 21.5), ("/3303/0/5701", 105, "Cel")]
+        assert event.detail == [("/3303/0/5700", 1.7e9, 21.5), ("/3303/0/5701", 1.7e9 + 5, "Cel")]
+        # A time below 2 ** 28 counts from now, a base value is added.
+        pack = cbor2.dumps([{-2: "/3303/0/", -5: 20, 0: "5700", 2: 1.5, 6: -60}])
+        assert (await client.post("/dp", payload=pack, format=112)).code == Code.CHANGED
+        ((path, at, value),) = (await server.wait("send", "dev")).detail
+        assert (path, value) == ("/3303/0/5700", 21.5) and -90 < at - time.time() < -30
+        # Object 5 was not registered.
+        unknown = b'[{"n":"/5/0/3","v":1}]'
+        assert (await client.post("/dp", payload=unknown, format=110)).code == Code.NOT_FOUND
         text = b'[{"bn":"/3/0/","n":"0","vs":"x"},{"n":"5/1","vd":"_w"}]'
         assert (await client.post("/dp", payload=text, format=110)).code == Code.CHANGED
         event = await server.wait("send", "dev")
