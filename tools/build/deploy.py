@@ -198,6 +198,9 @@ def pack_quec(options: argparse.Namespace) -> None:
     """make quec"""
     folder = OUT / f"quec-{options.profile}"
     _clear(folder)
+    if options.profile != "core" and "crypto" not in options.omit:
+        # Not every firmware has AES and SHA-256; where it has, these are not loaded.
+        options.add = [*options.add, "crypto"]
     names = _files(options, "quectel")
     usr = folder / "usr"
     if options.py:
