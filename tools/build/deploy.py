@@ -19,8 +19,8 @@ from pathlib import Path
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
-from tools.build import mpy, profiles
-from tools.build.profiles import PACKAGE, ROOT
+from tools.build import mpy, pack, profiles
+from tools.build.profiles import ROOT
 
 OUT = ROOT / "build/deploy"
 
@@ -54,7 +54,11 @@ _QUEC_MAIN = """\
 # Lets `import lwm2m` find the client below /usr, on firmware that looks there by the name `usr` only
 # SPDX-License-Identifier: MIT
 from usr import lwm2m
-from usr.lwm2m.port import sys
+
+try:
+    import usys as sys
+except ImportError:
+    import sys
 
 sys.modules["lwm2m"] = sys.modules["usr.lwm2m"]
 """
@@ -198,17 +202,20 @@ def pack_quec(options: argparse.Namespace) -> None:
     """make quec"""
     folder = OUT / f"quec-{options.profile}"
     _clear(folder)
-    names = _files(options, "quectel")
+    if options.profile != "core" and "crypto" not in options.omit:
+        # Not every firmware has AES and SHA-256; where it has, these are not loaded.
+        options.add = [*options.add, "crypto"]
+    made = pack.pack(_files(options, "quectel"), profiles.loaded())
     usr = folder / "usr"
     if options.py:
-        for name in names:
-            there = usr / "lwm2m" / name
-            there.parent.mkdir(parents=True, exist_ok=True)
-            there.write_bytes((PACKAGE / name).read_bytes())
+        names = made.write(usr)
+        (usr / pack.MAP).unlink()
         text = _QUEC.format(kind="These are sources, for any firmware.")
     else:
         kind = mpy.Format.of(options.number) if options.number else mpy.CLASSIC
-        mpy.compile_package(names, usr, kind)
+        names = made.write(folder / "source")
+        mpy.compile_package(names, usr, kind, package=folder / "source/lwm2m")
+        _clear(folder / "source")
         said = f"of version {kind.version}" + ("," if kind.flags else "")
         for flag, words in _FLAGS.items():
             if flag in kind.flags:

@@ -87,12 +87,16 @@ def compile_file(path: Path, target: Path, kind: Format = NEWEST, opt: int = 3) 
 
 
 def compile_package(
-    names: list[str], folder: Path, kind: Format = NEWEST, opt: int = 3
+    names: list[str],
+    folder: Path,
+    kind: Format = NEWEST,
+    opt: int = 3,
+    package: Path = PACKAGE,
 ) -> dict[str, int]:
-    """Compiles files of the client into folder/lwm2m; returns the size of each."""
+    """Compiles files of the client, or of what the packer made of it, into folder/lwm2m; returns the size of each."""
     return {
         name: compile_file(
-            PACKAGE / name, folder / "lwm2m" / Path(name).with_suffix(".mpy"), kind, opt
+            package / name, folder / "lwm2m" / Path(name).with_suffix(".mpy"), kind, opt
         )
         for name in names
     }
