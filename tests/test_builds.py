@@ -166,7 +166,7 @@ def _run(build: str, *arguments: str, cwd: Path = ROOT, heap: str | None = None,
 
 def test_unit(build, ran):
     """The whole unit suite; what a build cannot have is skipped with a line that says what it lacks."""
-    done = _run(build, "tests/unit/run.py")
+    done = _run(build, "tests/unit/run.py", heap="2m" if build in GIVEN else None)
     failed = "\n".join(re.findall(r"^FAIL.*(?:\n.*){0,8}", done.stdout, re.M))
     counts = re.search(r"^(\d+) passed, (\d+) failed", done.stdout, re.M)
     assert counts and counts[2] == "0" and not done.returncode, failed or done.stdout[-2000:]
