@@ -4,8 +4,9 @@
 #   include("/path/to/micropython-lwm2m/manifest.py", profile="standard")
 #
 # Options: profile "core", "standard" or "full"; any feature below by name, True to add it, False to leave it
-# out (shell=True); port, the name of one platform or several (all by default); debug=True freezes the source as it is, with line
-# numbers; packed=FOLDER says where the packed source goes, and the map of its names.
+# out (shell=True); port, the name of one platform or several (all by default); debug=True freezes the source as it
+# is, with line numbers; packed=FOLDER says where the packed source goes, and the map of its names (build/packed by
+# default), packed=False leaves the source as it is, but without line numbers.
 
 # Paths are relative to lib/lwm2m. A file that is not there is skipped; `make lint` finds files that no feature has.
 FEATURES = {
@@ -144,7 +145,7 @@ def files(names, ports=None):
 
 
 def freeze_profile():
-    """Freezes what the options ask for, packed; with debug=True as it stands, and with line numbers."""
+    """Freezes what the options ask for, packed, or with debug=True or packed=False as it stands."""
     import os
 
     defaults = {"profile": "standard", "port": None, "debug": False, "packed": None}
@@ -158,8 +159,8 @@ def freeze_profile():
     single = {name: getattr(options, name) for name in FEATURES}
     found = files(features(options.profile, **single), options.port)
     found = [f for f in found if os.path.exists(os.path.join("lib/lwm2m", f))]
-    if options.debug:
-        package("lwm2m", files=found, base_path="lib", opt=0)
+    if options.debug or options.packed is False:
+        package("lwm2m", files=found, base_path="lib", opt=0 if options.debug else 3)
     else:
         base = packed(found, options.packed)
         package("lwm2m", files=base[1], base_path=base[0], opt=3)

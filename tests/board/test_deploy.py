@@ -100,15 +100,13 @@ def test_a_second_time_writes_only_what_changed_and_removes_what_is_stale(disk, 
     disk.exec(
         "open('/lib/lwm2m/client.py', 'wb').close(); open('/lib/lwm2m/gone.mpy', 'wb').close()"
     )
-    disk.exec("f = open('/lib/lwm2m/model/tree.mpy', 'wb'); f.write(b'x'); f.close()")
+    disk.exec("f = open('/lib/lwm2m/quectel.mpy', 'wb'); f.write(b'x'); f.close()")
     disk.release()
     capsys.readouterr()
     assert deploy.main(command) == 0
     assert "; 1 written" in capsys.readouterr().out
     names = disk.exec("print(sorted(disk.files))")
-    assert (
-        "client.py'" not in names and "gone" not in names and "/lib/lwm2m/model/tree.mpy" in names
-    )
+    assert "client.py'" not in names and "gone" not in names and "/lib/lwm2m/quectel.mpy" in names
 
 
 def test_a_port_that_is_none_is_said_so(capsys):

@@ -20,7 +20,7 @@ from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
 from tools.build import mpy, pack, profiles
-from tools.build.profiles import ROOT
+from tools.build.profiles import PACKAGE, ROOT
 
 OUT = ROOT / "build/deploy"
 
@@ -153,6 +153,20 @@ def _files(options: argparse.Namespace, ports: str | None = "generic") -> list[s
     return profiles.files(options.profile, ports, **single)
 
 
+def _packed(
+    options: argparse.Namespace, folder: Path, ports: str | None = "generic"
+) -> tuple[Path, list[str]]:
+    """Where the client's files lie, and their names: packed into a folder beside `folder`, or with --debug the source."""
+    names = _files(options, ports)
+    if options.debug:
+        return PACKAGE, names
+    there = folder.with_name(f"{folder.name}-packed")
+    _clear(there)
+    names = pack.pack(names, profiles.loaded()).write(there)
+    print(f"packed; for tracebacks: python -m tools.build.explain --names {there / pack.MAP}")
+    return there / "lwm2m", names
+
+
 def deploy_mpy(options: argparse.Namespace) -> None:
     """make deploy"""
     if not options.port:
@@ -166,8 +180,8 @@ def deploy_mpy(options: argparse.Namespace) -> None:
             )
         folder = OUT / f"mpy-{options.profile}-{target.kind.version}"
         _clear(folder)
-        names = _files(options)
-        sizes = mpy.compile_package(names, folder, target.kind)
+        source, names = _packed(options, folder)
+        sizes = mpy.compile_package(names, folder, target.kind, source=source)
         place = options.target if options.target is not None else target.library()
         print(f"{target.platform}, MicroPython {version}: .mpy version {target.kind.version}")
         target.remove_stale(
@@ -187,7 +201,8 @@ def make_romfs(options: argparse.Namespace) -> None:
     """make romfs"""
     folder = OUT / f"romfs-{options.profile}"
     _clear(folder)
-    image = mpy.romfs_image(_files(options), folder)
+    source, names = _packed(options, folder)
+    image = mpy.romfs_image(names, folder, source)
     print(f"{image.relative_to(ROOT)}: {image.stat().st_size:,} bytes")
     if options.port:
         tool = Path(sys.executable).with_name("mpremote")
@@ -205,17 +220,17 @@ def pack_quec(options: argparse.Namespace) -> None:
     if options.profile != "core" and "crypto" not in options.omit:
         # Not every firmware has AES and SHA-256; where it has, these are not loaded.
         options.add = [*options.add, "crypto"]
-    made = pack.pack(_files(options, "quectel"), profiles.loaded())
+    source, names = _packed(options, folder, "quectel")
     usr = folder / "usr"
     if options.py:
-        names = made.write(usr)
-        (usr / pack.MAP).unlink()
+        for name in names:
+            there = usr / "lwm2m" / name
+            there.parent.mkdir(parents=True, exist_ok=True)
+            there.write_bytes((source / name).read_bytes())
         text = _QUEC.format(kind="These are sources, for any firmware.")
     else:
         kind = mpy.Format.of(options.number) if options.number else mpy.CLASSIC
-        names = made.write(folder / "source")
-        mpy.compile_package(names, usr, kind, package=folder / "source/lwm2m")
-        _clear(folder / "source")
+        mpy.compile_package(names, usr, kind, source=source)
         said = f"of version {kind.version}" + ("," if kind.flags else "")
         for flag, words in _FLAGS.items():
             if flag in kind.flags:
@@ -247,6 +262,7 @@ def main(arguments: list[str] | None = None) -> int:
     ways = {"mpy": deploy_mpy, "romfs": make_romfs, "quec": pack_quec}
     parser.add_argument("way", choices=ways)
     parser.add_argument("--profile", default="core", choices=profiles.PROFILES)
+    parser.add_argument("--debug", action="store_true", help="the source as it is, not packed")
     parser.add_argument("--port", help="the board, as mpremote names it")
     parser.add_argument("--target", help="folder on the board (mpy)")
     parser.add_argument("--resume", action="store_true", help="no soft reset first (mpy)")

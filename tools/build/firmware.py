@@ -253,12 +253,14 @@ def build(
     heap: int | None = None,
     port: str | None = None,
     debug: bool = False,
+    packed: bool = True,
     **single: bool,
 ) -> Path:
     """Builds one image and returns its path.
 
     profile "none" is the same image without the client. heap is the size in bytes of the QEMU image's heap.
     port names the client's files for the platform, where they are not to be the board's own.
+    packed=False freezes the source as it is, debug=True with line numbers too.
     Further keywords are features of manifest.py to add (True) or to leave out (False).
     """
     board = BOARDS[name]
@@ -266,13 +268,13 @@ def build(
     tree = source()
     label = "-".join([profile, *(("+" if on else "-") + key for key, on in single.items())])
     label += (f"-{port}" if port else "") + (f"-heap{heap}" if heap else "")
-    label += "-debug" if debug else ""
+    label += "-debug" if debug else "" if packed else "-plain"
     out = ROOT / "build/firmware" / f"{name}-{label}"
     out.mkdir(parents=True, exist_ok=True)
     manifest = out / "manifest.py"
     if profile != "none" and "dtls" in features(profile, **single):
         single = dict.fromkeys(board.crypto, True) | single
-    asked = {**single, "port": port or board.client, "packed": str(out / "packed")}
+    asked = {**single, "port": port or board.client, "packed": packed and str(out / "packed")}
     asked |= {"debug": True} if debug else {}
     _manifest(manifest, board, profile, asked)
     # One folder of object files a board: only the frozen part differs from profile to profile.

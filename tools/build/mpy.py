@@ -91,22 +91,22 @@ def compile_package(
     folder: Path,
     kind: Format = NEWEST,
     opt: int = 3,
-    package: Path = PACKAGE,
+    source: Path = PACKAGE,
 ) -> dict[str, int]:
-    """Compiles files of the client, or of what the packer made of it, into folder/lwm2m; returns the size of each."""
+    """Compiles files of the client, from `source`, into folder/lwm2m; returns the size of each."""
     return {
         name: compile_file(
-            package / name, folder / "lwm2m" / Path(name).with_suffix(".mpy"), kind, opt
+            source / name, folder / "lwm2m" / Path(name).with_suffix(".mpy"), kind, opt
         )
         for name in names
     }
 
 
-def romfs_image(names: list[str], folder: Path) -> Path:
+def romfs_image(names: list[str], folder: Path, source: Path = PACKAGE) -> Path:
     """A ROMFS image with the .mpy files of the client, for the newest MicroPython."""
     from mpremote.romfs import make_romfs
 
-    compile_package(names, folder)
+    compile_package(names, folder, source=source)
     with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):
         image = make_romfs(str(folder), mpy_cross=False)
     target = folder.with_suffix(".romfs")

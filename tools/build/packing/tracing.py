@@ -33,31 +33,24 @@ def trace(package: Package, texts: dict[str, str], names: dict[int, str]) -> dic
     for module in package.own():
         # The packed text once more: the same tree, with the lines that it has there.
         packed = ast.parse(texts[module.file])
-        pairs = list(zip(_functions(module.tree), _functions(packed), strict=True))
-        found[module.file] = [
-            [
-                new.name,
-                getattr(old, "origin", module.file),
-                names.get(id(old), old.name),
-                old.lineno,
-                old.end_lineno,
-                _calls(old),
-                _lines(old, new),
-            ]
-            for old, new in pairs
-        ]
-        found[module.file].append(
-            [
-                "<module>",
-                module.file,
-                "<module>",
-                1,
-                1,
-                _calls(module.tree),
-                _lines(module.tree, packed),
-            ]
-        )
+        found[module.file] = [_entry(module.tree, packed, "<module>", module.file)]
+        pairs = zip(_functions(module.tree), _functions(packed), strict=True)
+        for old, new in pairs:
+            entry = _entry(old, new, names.get(id(old), old.name), module.file)
+            found[module.file].append(entry)
     return found
+
+
+def _entry(old: ast.AST, new: ast.AST, name: str, file: str) -> list:
+    return [
+        getattr(new, "name", name),
+        getattr(old, "origin", file),
+        name,
+        getattr(old, "lineno", 1),
+        getattr(old, "end_lineno", 1),
+        _calls(old),
+        _lines(old, new),
+    ]
 
 
 def _functions(tree: ast.AST) -> list:
@@ -75,9 +68,15 @@ def _calls(node: ast.AST) -> list:
 
 
 def _lines(old: ast.AST, new: ast.AST) -> list:
-    """Where the statements of both begin."""
+    """Where the statements of both begin, [line packed, line of the source]; those of inner functions are theirs."""
     pairs = {}
-    for one, other in zip(ast.walk(old), ast.walk(new), strict=True):
-        if isinstance(one, ast.stmt) and isinstance(other, ast.stmt):
-            pairs[other.lineno] = one.lineno
+    stack = [(old, new)]
+    while stack:
+        one, other = stack.pop()
+        inner = zip(ast.iter_child_nodes(one), ast.iter_child_nodes(other), strict=True)
+        for before, after in inner:
+            if isinstance(after, ast.stmt):
+                pairs[after.lineno] = before.lineno
+            if not isinstance(after, FUNCTIONS):
+                stack.append((before, after))
     return [list(item) for item in sorted(pairs.items())]
