@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The builds are those of boards/UNIX, and the one in .venv; LWM2M_BUILDS="name=/path/to/micropython ..." adds more.
 
-What ran goes to build/support.json, from which `python -m tests.support` makes the table in README.md.
+What ran goes to build/support.json, from which `python -m tests.support` makes the table in docs/builds.md.
 """
 
 from __future__ import annotations
