@@ -41,7 +41,8 @@ sys.modules["time"] = Time
 sys.modules["os"] = Os
 del sys.modules["lwm2m_port"]
 sys.path.insert(0, "/remote")
-import lwm2m_port
+# It takes the platform of the tests, which takes some of it in turn.
+import lwm2m.port
 sys.path.pop(0)
 sys.path.append("/remote")
 import link

@@ -62,6 +62,13 @@ class _Translator:
         self.world = world
         self.module = module
         self.package = world.package
+        # Functions and classes outside that look up what they are told.
+        self.lookers = {
+            node.name
+            for other in self.package.modules.values()
+            for node in (other.tree.body if other.outside else ())
+            if isinstance(node, (*FUNCTIONS, ast.ClassDef)) and _looks_up(node)
+        }
 
     def run(self) -> str:
         references = [item for item in self.world.references if item.module is self.module]
@@ -138,13 +145,11 @@ class _Translator:
     def _call(self, node: ast.Call) -> None:
         called = getattr(node.func, "attr", getattr(node.func, "id", ""))
         if called in _LOOKS and len(node.args) > 1 and isinstance(node.args[1], ast.Constant):
-            name = node.args[1].value
-            base = node.args[0]
-            module = self.modules.get(id(base))
-            if module is None:
-                node.args[1].value = self.attributes.get(name, name)
-            else:
-                node.args[1].value = self._place(self.world.symbol(module, name))[1]
+            node.args[1].value = self._looked_up(node.args[0], node.args[1].value)
+        elif called in self.lookers and node.args:
+            for item in node.args[1:]:
+                if isinstance(item, ast.Constant) and isinstance(item.value, str):
+                    item.value = self._looked_up(node.args[0], item.value)
         for word in node.keywords:
             if word.arg:
                 word.arg = self._argument(called, word.arg, node)
@@ -153,6 +158,13 @@ class _Translator:
                 mapped = placed(ast.parse(text, mode="eval").body, node)
                 mapped.generators[0].iter.func.value = word.value
                 word.value = mapped
+
+    def _looked_up(self, base: ast.expr, name: str) -> str:
+        """What getattr(base, name) is to look for."""
+        module = self.modules.get(id(base))
+        if module is None:
+            return self.attributes.get(name, name)
+        return self._place(self.world.symbol(module, name))[1]
 
     def _functions(self, called: str) -> list[dict[str, str]]:
         """The arguments of the package's functions of a name, or of the class of that name: {old: new}."""
@@ -239,6 +251,16 @@ class _Translator:
                 )
             )
         return [placed(item, node) for item in made]
+
+
+def _looks_up(tree: ast.AST) -> bool:
+    return any(
+        isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") in _LOOKS
+        and len(node.args) > 1
+        and not isinstance(node.args[1], ast.Constant)
+        for node in ast.walk(tree)
+    )
 
 
 __all__ = ["PackError", "translate"]
