@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -64,7 +65,10 @@ def table(found: dict) -> str:
     ]
     for name in sorted(found, key=_key):
         row = found[name]
-        cells = [row["version"], BUILDS.get(name, name.replace("_", " "))]
+        cells = [
+            row["version"],
+            BUILDS.get(name, re.sub(r"^[\d.]+_", "unix, ", name).replace("_", " ")),
+        ]
         cells += [row.get(job, "") for job, _ in JOBS]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
