@@ -1,9 +1,9 @@
-# The table of builds in README.md, from what the last runs of tests/test_builds.py found
+# The table of builds in docs/builds.md, from what the last runs of tests/test_builds.py found
 # SPDX-License-Identifier: MIT
 """python -m tests.support [--check]
 
 A run of ``pytest tests/test_builds.py`` leaves build/support.json; this writes the table between the two marks in
-README.md from it, or checks that the rows there say what the run found.
+docs/builds.md from it, or checks that the rows there say what the run found.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "build" / "support.json"
-PAGE = ROOT / "README.md"
+PAGE = ROOT / "docs" / "builds.md"
 BEGIN, END = "<!-- builds, by tests/support.py -->", "<!-- end of builds -->"
 
 # How each build is configured; one that was given by LWM2M_BUILDS says it in its name.
@@ -83,7 +83,7 @@ def main(arguments: list[str]) -> int:
     if "--check" in arguments:
         missing = [row for row in new.splitlines() if row not in old]
         for row in missing:
-            print(f"README.md lacks: {row}")
+            print(f"docs/builds.md lacks: {row}")
         return 1 if missing else 0
     PAGE.write_text(f"{before}{BEGIN}\n{new}\n{END}{after}")
     return 0

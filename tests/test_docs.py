@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 
 import ast
+import importlib.util
 import os
 import re
 import socket
@@ -99,24 +100,25 @@ def modules(text):
 def test_modules_that_pages_name(page):
     for name in modules(page.read_text()):
         parts = name.split(".")[1:]
-        # lwm2m.objects.sensor, lwm2m.Client, lwm2m.example of coap://lwm2m.example
-        if parts[0] == "example":
+        # the host of coap://lwm2m.example, a topic of the tools' event stream
+        if parts[0] in ("example", "data"):
             continue
         place = PACKAGE.joinpath(*parts)
         assert place.is_dir() or place.with_suffix(".py").is_file(), name
 
 
-def programs():
-    """Each block of Python."""
+def programs(device):
+    """Each block of Python, of the device or of the host."""
     found = []
     for page in PAGES:
         for number, text in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.S)):
-            found.append(pytest.param(text, id=f"{page.relative_to(ROOT)}-{number}"))
+            if device == bool(re.search(r"^(from|import) lwm2m", text, re.M)):
+                found.append(pytest.param(text, id=f"{page.relative_to(ROOT)}-{number}"))
     return found
 
 
 @pytest.mark.needs("micropython")
-@pytest.mark.parametrize("text", programs())
+@pytest.mark.parametrize("text", programs(device=True))
 def test_programs_of_pages(text, tmp_path):
     """They run as they are, but for the address, where nobody answers, and for ever, which they do not wait."""
     text = re.sub(r"(coaps?)://(lwm2m\.example|server)", r"\1://127.0.0.1", text)
@@ -137,6 +139,18 @@ def test_programs_of_pages(text, tmp_path):
         )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("text", programs(device=False))
+def test_imports_of_the_hosts_programs(text):
+    """Those of the host need a device beside them: here what they import of the tools is there."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("tools"):
+            module = importlib.import_module(node.module)
+            for item in node.names:
+                assert hasattr(module, item.name) or importlib.util.find_spec(
+                    f"{node.module}.{item.name}"
+                )
 
 
 def test_readme_is_short():

@@ -1,11 +1,12 @@
 # What DTLS costs on a Cortex-M3: runs on the emulated board, by `make bench`
 # SPDX-License-Identifier: MIT
 # profile: full
-# after: tests/unit/test_dtls_recorded.py
+# after: tests/unit/recordings.py
 #
 # The board has SHA-256 in C, but no AES: that is ours, as machine code where the image has it (viper). The cases
 # "without AES" are nearer to a board that has it in C too, where a block takes some 1,000 instructions.
 import gc
+from binascii import unhexlify
 from lwm2m.dtls import ccm
 from lwm2m.crypto.prf import prf
 from lwm2m.dtls.ccm import Ccm
@@ -86,7 +87,7 @@ block = bytearray(16)
 aes = ccm.aes(bytes(16), 1)
 case("a block, " + NAME, lambda: aes.encrypt(block, block))
 buf = bytearray(200)
-session = c.dump()
+session = c.dump(True)
 
 
 def wake():

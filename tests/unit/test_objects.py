@@ -596,8 +596,6 @@ def test_memory_is_counted_once_a_second():
 
 
 def test_connectivity_of_a_wlan():
-    import sys
-
     class Wlan:
         def __init__(self, number):
             assert number == 0

@@ -190,8 +190,8 @@ def quecpython(modem):
 
 def test_quecpython():
     modem = Modem()
+    port = quecpython(modem)
     with With(**modem.modules()):
-        port = quecpython(modem)
         assert port.identity() == "urn:imei:860000000000001"
         modem.imei = -1
         assert port.identity() is None
@@ -215,8 +215,8 @@ def test_randomness_of_a_modem():
         modem = Modem()
         if change:
             change(modem)
+        port = quecpython(modem)
         with With(**modem.modules()):
-            port = quecpython(modem)
             out = [port.urandom(n) for n in (0, 1, 16, 32, 33, 100)]
             assert [len(x) for x in out] == [0, 1, 16, 32, 33, 100]
             # what is drawn is not the pool: a longer draw goes on differently
@@ -247,8 +247,8 @@ def test_randomness_of_a_modem():
     modem = Modem()
     modules = modem.modules()
     modules["net"] = Module()
+    port = imported("quecpython", modules, ("generic",))
     with With(**modules):
-        port = imported("quecpython", modules, ("generic",))
         assert len(port.urandom(20)) == 20
 
 
@@ -275,8 +275,8 @@ def test_sockets_of_a_modem():
     # sendto() to a numeric address, and what others send is passed over
     modem = Modem()
     s, number = server()
+    port = quecpython(modem)
     with With(**modem.modules()):
-        port = quecpython(modem)
         c = port.open_udp("127.0.0.1", number)
         real = c.s
         try:
@@ -310,8 +310,8 @@ def test_sockets_of_a_modem():
 
 def test_a_network_that_is_down():
     modem = Modem()
+    port = quecpython(modem)
     with With(**modem.modules()):
-        port = quecpython(modem)
         c = port.open_udp("127.0.0.1", 9)
         s = c.s
 

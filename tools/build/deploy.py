@@ -54,7 +54,11 @@ _QUEC_MAIN = """\
 # Lets `import lwm2m` find the client below /usr, on firmware that looks there by the name `usr` only
 # SPDX-License-Identifier: MIT
 from usr import lwm2m
-from usr.lwm2m.port import sys
+
+try:
+    import usys as sys
+except ImportError:
+    import sys
 
 sys.modules["lwm2m"] = sys.modules["usr.lwm2m"]
 """
@@ -213,6 +217,9 @@ def pack_quec(options: argparse.Namespace) -> None:
     """make quec"""
     folder = OUT / f"quec-{options.profile}"
     _clear(folder)
+    if options.profile != "core" and "crypto" not in options.omit:
+        # Not every firmware has AES and SHA-256; where it has, these are not loaded.
+        options.add = [*options.add, "crypto"]
     source, names = _packed(options, folder, "quectel")
     usr = folder / "usr"
     if options.py:

@@ -118,7 +118,7 @@ def _text(module: source.Module) -> str:
         body = getattr(node, "body", None)
         if isinstance(body, list) and len(body) > 1:
             body[:] = [item for item in body if not source.is_docstring(item)] or body[:1]
-    text = ast.unparse(module.tree) + "\n"
+    text = source.text_of(module.tree)
     try:
         compile(text, module.file, "exec")
     except SyntaxError as error:

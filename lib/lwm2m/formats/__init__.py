@@ -49,13 +49,19 @@ _FILES = (
 # fmt: on
 
 
+_loaded = {}  # {number: module}: importing one again takes much longer
+
+
 def find_format(number):
     """The module of a content format, or None."""
-    try:
-        name = _FILES[_FILES.index(number) + 1]
-        return __import__(name, globals(), None, ("encode",), 1)
-    except (ImportError, ValueError):
-        return None
+    found = _loaded.get(number)
+    if not found:
+        try:
+            name = _FILES[_FILES.index(number) + 1]
+            _loaded[number] = found = __import__(name, globals(), None, ("encode",), 1)
+        except (ImportError, ValueError):
+            pass
+    return found
 
 
 def announced():

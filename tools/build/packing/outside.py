@@ -7,7 +7,18 @@ from pathlib import Path
 
 from .doubles import Doubles
 from .scopes import Global, ModuleRef, World
-from .source import FUNCTIONS, Module, Package, PackError, Replace, child, literal, placed, rewrite
+from .source import (
+    FUNCTIONS,
+    Module,
+    Package,
+    PackError,
+    Replace,
+    child,
+    literal,
+    placed,
+    rewrite,
+    text_of,
+)
 
 _LOOKS = ("getattr", "hasattr", "setattr", "delattr")
 
@@ -96,7 +107,7 @@ class _Translator:
             if isinstance(node, FUNCTIONS) and self._sets_absent(node):
                 text = 'from link import Skip\nraise Skip("this image lacks the part that it is about")'
                 node.body[:0] = [placed(item, node) for item in ast.parse(text).body]
-        return ast.unparse(ast.fix_missing_locations(self.module.tree)) + "\n"
+        return text_of(ast.fix_missing_locations(self.module.tree))
 
     def _place(self, symbol: Global) -> tuple[str, str]:
         new = self.globals.get(f"{symbol.module}:{symbol.name}")

@@ -16,6 +16,31 @@ class PackError(ValueError):
     """A construct that the packer can't follow: file, line, and why."""
 
 
+def text_of(tree: ast.AST) -> str:
+    """The text of a tree. `a, b = c, d` stays as it is: in brackets its right side would be a tuple, made on the heap."""
+    text = ast.unparse(tree) + "\n"
+    lines = text.split("\n")
+    pairs = [
+        node.value
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Tuple)
+        and isinstance(node.targets[-1], ast.Tuple)
+    ]
+    # From the end on, as a line may have several; unparse() breaks no line.
+    for value in sorted(pairs, key=lambda node: (node.lineno, node.col_offset), reverse=True):
+        row = value.lineno - 1
+        line = lines[row].encode()
+        if (
+            line[value.col_offset : value.col_offset + 1] == b"("
+            and value.lineno == value.end_lineno
+        ):
+            inner = line[value.col_offset + 1 : value.end_col_offset - 1]
+            line = line[: value.col_offset] + inner + line[value.end_col_offset :]
+            lines[row] = line.decode()
+    return "\n".join(lines)
+
+
 class Module:
     """One file: `name` is dotted and relative to the package, "" for the package itself."""
 
