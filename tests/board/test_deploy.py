@@ -137,7 +137,8 @@ def test_mip_installs_from_package_json(boot):
         size = (profiles.PACKAGE / name).stat().st_size
         assert disk.exec(f"print(len(disk.files['/lib/lwm2m/{name}']))") == f"{size}\n"
     assert (
-        disk.exec("from lwm2m.coap.endpoint import Packet; print(Packet)") == "<class 'Packet'>\n"
+        disk.exec("from lwm2m.coap.endpoint import Endpoint; print(Endpoint)")
+        == "<class 'Endpoint'>\n"
     )
 
 

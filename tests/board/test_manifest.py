@@ -234,3 +234,17 @@ def test_lint_finds_an_import_that_runs_up():
     assert list(lint._floors(ast.parse("from ..model import TABLE"), "port/generic.py"))
     assert not list(lint._floors(ast.parse("from ..model.tree import Tree"), "formats/tlv.py"))
     assert not list(lint._floors(ast.parse("from .record import x"), "dtls/handshake.py"))
+
+
+def test_lint_finds_an_import_that_goes_up_in_a_folder():
+    import ast
+
+    from tools.check import order
+
+    assert list(
+        order.findings(ast.parse("from .observations import x"), "reporting/attributes.py")
+    )
+    assert list(order.findings(ast.parse("from . import endpoint"), "coap/numbers.py"))
+    assert list(order.findings(ast.parse(""), "coap/new.py"))
+    assert not list(order.findings(ast.parse("from .numbers import x"), "coap/endpoint.py"))
+    assert set(order.ORDER) == set(profiles.present())

@@ -127,7 +127,7 @@ def test_a_reset_beside_register():
     link.until("REGISTRATION_COMPLETE")
 
 
-def test_many_threads():
+def test_many_threads():  # noqa: C901
     """Calls of several threads, the object being reset among them: in the end it does what it was told last."""
     try:
         import _thread

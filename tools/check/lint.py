@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tools.build import mpy, profiles
 from tools.build.profiles import PACKAGE, ROOT
+from tools.check import order, thermometers
 
 DEVICE = ("lib", "firmware")
 # What .gitignore names, for a tree without git.
@@ -339,6 +340,7 @@ def findings() -> Iterator[str]:
                 found += floor_findings(tree)
             if path.is_relative_to(PACKAGE):
                 found += _floors(tree, str(path.relative_to(PACKAGE)))
+                found += order.findings(tree, path.relative_to(PACKAGE).as_posix())
         for line, why in sorted(found):
             yield f"{name}:{line}: {why}"
     for name in profiles.strays():
@@ -352,6 +354,7 @@ def main() -> int:
     for line in findings():
         print(line)
         count += 1
+    print(thermometers.text())
     if count:
         print(f"{count} findings")
     return 1 if count else 0

@@ -7,7 +7,8 @@ make size ARGS=--check    ends with 1 if a budget is exceeded, a figure grew by 
 make size ARGS=--mpy      only the .mpy bytes of each file: needs no cross compiler
 
 Flash is what the image of QEMU's mps2-an385 grows by when a profile is frozen into it (text + data, generic port
-included). RAM is heap in use after a collection, above what the image without the client uses, on the same board.
+included), packed as images are; "plain" is the source as it stands. RAM is heap in use after a collection, above what
+the image without the client uses, on the same board.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.build import firmware, mpy, profiles
+from tools.build import firmware, mpy, pack, profiles
 from tools.check import lint
 from tools.build.profiles import ROOT
 from tools.emulator.qemu import Qemu
@@ -110,8 +111,16 @@ def _import_each(image: Path) -> dict[str, int]:
     }
 
 
+def _packed(profile: str) -> tuple[Path, list[str]]:
+    """Where the packed client of a profile lies, and its files."""
+    folder = WORK / f"packed-{profile}"
+    names = pack.pack(profiles.files(profile, "generic"), profiles.loaded()).write(folder)
+    return folder / "lwm2m", names
+
+
 def _in_place(base: Path, profile: str, script: str) -> dict[str, int]:
-    rom = mpy.romfs_image(profiles.files(profile), WORK / f"rom-{profile}")
+    source, names = _packed(profile)
+    rom = mpy.romfs_image(names, WORK / f"rom-{profile}", source)
     with Qemu(base, rom=rom, entropy=bytes(32)) as board:
         return _ram(board.exec(script, timeout=120))
 
@@ -120,7 +129,8 @@ def _from_files(profile: str, script: Path) -> dict[str, int]:
     """RAM with .mpy files loaded, on the 32-bit unix port."""
     unix = firmware.build("UNIX32", "none")
     folder = WORK / f"mpy-{profile}"
-    mpy.compile_package(profiles.files(profile), folder)
+    source, names = _packed(profile)
+    mpy.compile_package(names, folder, source=source)
     done = subprocess.run(
         [unix, script],
         env={"MICROPYPATH": f"{folder}:.frozen"},
@@ -152,12 +162,18 @@ def measure() -> dict:
         names = profiles.files(profile, "generic")
         # As it is on a chip with AES and SHA-256 in C, which this board has not.
         own = set(profiles.features(profile))
-        plain = {name: name in own for name in ("crypto", "viper")}
-        image = firmware.build(BOARD, profile, port="generic", **plain)
+        single = {name: name in own for name in ("crypto", "viper")}
+        source = firmware.build(BOARD, profile, port="generic", packed=False, **single)
+        image = firmware.build(BOARD, profile, port="generic", **single)
+        there, packed = _packed(profile)
+        made = mpy.compile_package(packed, WORK / f"sizes-{profile}", source=there)
         figures = {
             "count": len(names),
-            "mpy": sum(files[name] for name in names),
+            "mpy": sum(made.values()),
             "flash": firmware.text_and_data(image) - empty,
+            "plain_mpy": sum(files[name] for name in names),
+            "plain_flash": firmware.text_and_data(source) - empty,
+            "plain_ram": _frozen(source, script)["registered"],
         }
         for way, found in (
             ("frozen", _frozen(image, script)),
@@ -169,7 +185,7 @@ def measure() -> dict:
         if "registered_frozen" in figures:
             figures["ram"] = figures["registered_frozen"]
         report["profiles"][profile] = figures
-    report["import"] = _import_each(image)
+    report["import"] = _import_each(source)
     return report
 
 
@@ -201,7 +217,8 @@ def table(report: dict) -> str:
     ]
     if not report["profiles"]:
         return "\n".join(lines)
-    head = ("", "files", ".mpy", "flash", "budget", "RAM", "budget")
+    head = ("packed", "files", ".mpy", "flash", "budget", "RAM", "budget")
+    head += ("plain: .mpy", "flash", "RAM")
     rows = [
         (
             name,
@@ -211,6 +228,7 @@ def table(report: dict) -> str:
             _n(budgets[name]["flash"]),
             _n(got.get("ram")),
             _n(budgets[name]["ram"]),
+            *(_n(got.get(f"plain_{key}")) for key in ("mpy", "flash", "ram")),
         )
         for name, got in report["profiles"].items()
     ]

@@ -19,7 +19,8 @@ from ..ids import SECURITY
 from ..model.tree import EXECUTABLE, MAY_READ, MULTIPLE, ON_STREAM, READABLE, WRITABLE
 from ..model.values import OPAQUE, TYPE_MASK, format_path
 from ..reporting.attributes import write_attributes
-from ..reporting.observations import check_readable, observe, reapply_attributes
+from ..reporting.attributes import check_readable
+from ..reporting.observations import observe, reapply_attributes
 from .discover import discover
 from .operations import check_write, create, delete, execute, write
 

@@ -33,7 +33,7 @@ from ..model.tree import (
     WRITABLE,
 )
 from ..model.values import to_native
-from ..reporting.observations import check_readable
+from ..reporting.attributes import check_readable
 
 
 def execute(session, message, definition):

@@ -1,6 +1,6 @@
 # Attributes of notifications: what a server attaches to a path, and what holds there (Core 1.1.1 5.1.2, 7.3)
 # SPDX-License-Identifier: MIT
-from ..coap.numbers import INTERNAL_SERVER_ERROR, CoapError
+from ..coap.numbers import INTERNAL_SERVER_ERROR, METHOD_NOT_ALLOWED, NOT_FOUND, CoapError
 from ..model.tree import READABLE
 from ..model.values import BOOLEAN, FLOAT, INTEGER, TIME, TYPE_MASK, UINT
 
@@ -117,3 +117,15 @@ def attributes_at(session, path):
         if value is not None:
             setattr(found, name, value)
     return found
+
+
+def check_readable(tree, oid, iid, rid, riid, definition):
+    """Refuse to read what is not readable by its definition (4.05), or not there (4.04)."""
+    if not definition & READABLE:
+        raise CoapError(METHOD_NOT_ALLOWED)
+    if iid >= 0 and iid not in tree.objects[oid]:
+        raise CoapError(NOT_FOUND)
+    if rid >= 0:
+        value = tree.read(oid, iid, rid)
+        if value is None or (riid >= 0 and (not isinstance(value, dict) or riid not in value)):
+            raise CoapError(NOT_FOUND)

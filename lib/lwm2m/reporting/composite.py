@@ -10,7 +10,7 @@ from ..coap.numbers import (
 from ..formats import find_format
 from ..ids import SECURITY
 from ..model.tree import MAY_READ, READABLE, Later
-from .observations import check_readable
+from .attributes import check_readable
 
 _MOST_BODIES = const(3)
 _LENGTH = const(4)  # of a path

@@ -4,8 +4,6 @@ from ..coap.numbers import (
     ACKNOWLEDGED,
     CONTENT,
     INTERNAL_SERVER_ERROR,
-    METHOD_NOT_ALLOWED,
-    NOT_FOUND,
     SZX_MASK,
     TIMED_OUT,
     CoapError,
@@ -13,7 +11,7 @@ from ..coap.numbers import (
 from ..ids import DEFAULT_PMAX, DEFAULT_PMIN, NOTIFICATION_MODE, SECURITY, SERVER
 from ..model.tree import READABLE, Later
 from ..port import sooner
-from .attributes import NAMES, Attributes, attributes_at
+from .attributes import NAMES, Attributes, attributes_at, check_readable
 
 # the most that a session holds: observations of a path, composite ones, and paths of these
 _MOST = const(16)
@@ -418,15 +416,3 @@ def poll(session, now):
             return 0
         wait = sooner(wait, left)
     return wait
-
-
-def check_readable(tree, oid, iid, rid, riid, definition):
-    """Refuse to read what is not readable by its definition (4.05), or not there (4.04)."""
-    if not definition & READABLE:
-        raise CoapError(METHOD_NOT_ALLOWED)
-    if iid >= 0 and iid not in tree.objects[oid]:
-        raise CoapError(NOT_FOUND)
-    if rid >= 0:
-        value = tree.read(oid, iid, rid)
-        if value is None or (riid >= 0 and (not isinstance(value, dict) or riid not in value)):
-            raise CoapError(NOT_FOUND)

@@ -238,54 +238,17 @@ class _Binder(ast.NodeVisitor):
 
     def _locals(self, scope: Scope, body: list[ast.AST]) -> None:
         """What the body of a function binds."""
-        imports: dict[str, list[object]] = {}
-        outer: set[str] = set()
-
-        def add(name: str, kind: str) -> None:
-            known = scope.names.get(name)
-            if known is None:
-                scope.names[name] = Local(name, kind, scope)
-            elif kind == "definition" and known.kind == "local":
-                known.kind = kind
-
-        def walk(node: ast.AST) -> None:
-            if isinstance(node, DEFINITIONS):
-                add(node.name, "definition")
-                for item in node.decorator_list:
-                    walk(item)
-                return
-            if isinstance(node, (ast.Lambda, *COMPREHENSIONS)):
-                return
-            if isinstance(node, ast.Global):
-                scope.global_names.update(node.names)
-            elif isinstance(node, ast.Nonlocal):
-                outer.update(node.names)
-            elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-                add(node.id, "local")
-            elif isinstance(node, ast.ExceptHandler) and node.name:
-                add(node.name, "local")
-            elif isinstance(node, (ast.Import, ast.ImportFrom)):
-                for name, target in self.world.imported(self.module, node):
-                    imports.setdefault(name, []).append(self.world.target(*target))
-            for inner in ast.iter_child_nodes(node):
-                walk(inner)
-
+        found = _Locals(self.world, self.module, scope)
         for node in body:
-            walk(node)
-        for name, targets in imports.items():
-            if name not in scope.names and targets[0] is not None and len(set(targets)) == 1:
-                scope.names[name] = targets[0]
-            else:
-                add(name, "import")
-        for name in scope.global_names | outer:
-            scope.names.pop(name, None)
+            found.visit(node)
+        found.finish()
 
     def _function(self, node) -> None:
         arguments = node.args
         if not isinstance(node, ast.Lambda):
             for item in node.decorator_list:
                 self.visit(item)
-            self._refer(node, "name", self._find(node.name))
+            self._refer(node, "name", self._bound(node.name))
         for item in arguments.defaults + [item for item in arguments.kw_defaults if item]:
             self.visit(item)
         every = arguments.posonlyargs + arguments.args + arguments.kwonlyargs
@@ -309,13 +272,20 @@ class _Binder(ast.NodeVisitor):
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         for item in node.decorator_list + node.bases + [word.value for word in node.keywords]:
             self.visit(item)
-        self._refer(node, "name", self._find(node.name))
+        self._refer(node, "name", self._bound(node.name))
         scope = self._push("class", node)
-        for name in class_names(node):
-            scope.names[name] = InClass(name, node)
         for item in node.body:
+            # `find = find` takes what is outside: a name is the class's from the next line on.
             self.visit(item)
+            for name in bound_names(item):
+                scope.names[name] = InClass(name, node)
         self._pop()
+
+    def _bound(self, name: str) -> object:
+        """The binding of a name that is set here."""
+        if self.scope.kind == "class":
+            return InClass(name, self.scope.node)
+        return self._find(name)
 
     def _comprehension(self, node) -> None:
         self.visit(node.generators[0].iter)
@@ -336,7 +306,8 @@ class _Binder(ast.NodeVisitor):
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
 
     def visit_Name(self, node: ast.Name) -> None:
-        self._refer(node, "id", self._find(node.id))
+        found = self._find(node.id) if isinstance(node.ctx, ast.Load) else self._bound(node.id)
+        self._refer(node, "id", found)
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
         if node.name:
@@ -381,10 +352,76 @@ class _Binder(ast.NodeVisitor):
         return None
 
 
+class _Locals(ast.NodeVisitor):
+    """Collects what the body of a function binds."""
+
+    def __init__(self, world: World, module: Module, scope: Scope):
+        self.world = world
+        self.module = module
+        self.scope = scope
+        self.imports: dict[str, list[object]] = {}
+        self.outer: set[str] = set()
+
+    def _add(self, name: str, kind: str) -> None:
+        known = self.scope.names.get(name)
+        if known is None:
+            self.scope.names[name] = Local(name, kind, self.scope)
+        elif kind == "definition" and known.kind == "local":
+            known.kind = kind
+
+    def _definition(self, node) -> None:
+        self._add(node.name, "definition")
+        for item in node.decorator_list:
+            self.visit(item)
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _definition
+
+    def _apart(self, node: ast.AST) -> None:
+        """A scope of its own."""
+
+    visit_Lambda = visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _apart
+
+    def visit_Global(self, node: ast.Global) -> None:
+        self.scope.global_names.update(node.names)
+
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
+        self.outer.update(node.names)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            self._add(node.id, "local")
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        if node.name:
+            self._add(node.name, "local")
+        self.generic_visit(node)
+
+    def _import(self, node) -> None:
+        for name, target in self.world.imported(self.module, node):
+            self.imports.setdefault(name, []).append(self.world.target(*target))
+
+    visit_Import = visit_ImportFrom = _import
+
+    def finish(self) -> None:
+        """What is imported and nowhere set is what it is in its module."""
+        for name, targets in self.imports.items():
+            if name not in self.scope.names and targets[0] is not None and len(set(targets)) == 1:
+                self.scope.names[name] = targets[0]
+            else:
+                self._add(name, "import")
+        for name in self.scope.global_names | self.outer:
+            self.scope.names.pop(name, None)
+
+
 def class_names(node: ast.ClassDef) -> set[str]:
     """Names that the body of a class binds."""
+    return set().union(*map(bound_names, node.body))
+
+
+def bound_names(statement: ast.stmt) -> set[str]:
+    """Names that a statement in the body of a class binds."""
     names = set()
-    stack: list[ast.AST] = list(node.body)
+    stack: list[ast.AST] = [statement]
     while stack:
         item = stack.pop()
         if isinstance(item, DEFINITIONS):
