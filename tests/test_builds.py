@@ -95,6 +95,7 @@ wait(lambda: lw.stat() == 2)
 wait(lambda: ends)
 print("unregister", lw.unregister())
 wait(lambda: lw.stat() == 0)
+utime.sleep_ms(300)  # the other thread tells of it
 print("done")
 """
 PLAIN = "from lwm2m import lwm2m\nlw = lwm2m()\n"

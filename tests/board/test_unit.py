@@ -127,7 +127,7 @@ def board(request, image, tmp_path_factory):
     """A board with the unit tests, and the client frozen and packed, or as it is in files, on a folder of the host."""
     folder = tmp_path_factory.mktemp("unit")
     # Some tests move bodies of 100 KB, and the tests themselves lie in the heap, too.
-    path = image("none" if request.param == "mpy" else "full", 1 << 20)
+    path = image("none" if request.param == "mpy" else "full", 3 << 20)
     library = LIB if request.param == "mpy" else path.parent / "packed"
     folder = compiled(folder, library)
     if request.param == "mpy":
