@@ -67,6 +67,7 @@ def pack(
     loaded: the file that the client begins with, and all that may be joined with it, as manifest.py tells."""
     package = source.load(library, files)
     seen = public.Public(root)
+    features.complete_lists(package)
     values = constants.resolve(package, seen)
     spelled = public.strings(package)
     known = features.resolve(package, seen, spelled)
