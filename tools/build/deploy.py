@@ -29,6 +29,19 @@ _ASK = (
     "i = sys.implementation\n"
     "print(repr((getattr(i, '_mpy', getattr(i, 'mpy', 0)), sys.path, sys.platform, i[1][:3])))"
 )
+# A board without a file system has no os at all, no stat() in it, or nothing mounted (OSError 19).
+_ASK_DISK = (
+    "try:\n"
+    " try:\n"
+    "  import os\n"
+    " except ImportError:\n"
+    "  import uos as os\n"
+    " os.stat('/')\n"
+    " os.listdir('/')\n"
+    " print(True)\n"
+    "except (ImportError, AttributeError, OSError):\n"
+    " print(False)"
+)
 
 _QUEC = """\
 Copy everything below `usr` into the module's /usr, folders and all: with QPYcom (tab File, right-hand pane), or the
@@ -83,6 +96,7 @@ class Target:
             self.repl = SerialTransport(port, baudrate=115200)
             self.repl.enter_raw_repl(soft_reset=reset)
             said = self.repl.exec(_ASK).decode()
+            self.disk = self.repl.exec(_ASK_DISK).decode().strip() == "True"
         except (TransportError, OSError) as error:
             raise DeployError(f"{port}: {error}") from error
         number, self.path, self.platform, self.version = eval(said, {"__builtins__": {}})  # noqa: S307
@@ -178,6 +192,12 @@ def deploy_mpy(options: argparse.Namespace) -> None:
             raise DeployError(
                 f"MicroPython {version} there loads no .mpy files: make quec ARGS=--py packs sources"
             )
+        if not target.disk:
+            raise DeployError(
+                f"{options.port}: the board has no file system to copy files to; freeze the client into "
+                f"its firmware (make firmware PROFILE={options.profile}), or where it has a ROMFS "
+                f"partition: make romfs PROFILE={options.profile} PORT={options.port}"
+            )
         folder = OUT / f"mpy-{options.profile}-{target.kind.version}"
         _clear(folder)
         source, names = _packed(options, folder)
@@ -261,7 +281,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.build.deploy")
     ways = {"mpy": deploy_mpy, "romfs": make_romfs, "quec": pack_quec}
     parser.add_argument("way", choices=ways)
-    parser.add_argument("--profile", default="core", choices=profiles.PROFILES)
+    parser.add_argument("--profile", default=profiles.DEFAULT, choices=profiles.PROFILES)
     parser.add_argument("--debug", action="store_true", help="the source as it is, not packed")
     parser.add_argument("--port", help="the board, as mpremote names it")
     parser.add_argument("--target", help="folder on the board (mpy)")
