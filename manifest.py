@@ -73,6 +73,7 @@ FEATURES = {
     "series": ("reporting/timeseries.py", "reporting/storing.py"),
     "shell": ("shell.py",),
     "extra": ("objects/portfolio.py", "objects/binary.py"),
+    "hooks": ("hooks.py",),  # for objects of one's own
     "sensors": ("model/tables/ipso.py", "objects/sensor.py"),
     "actuators": ("model/tables/ipso.py", "objects/timer.py", "objects/light.py"),
 }
@@ -86,6 +87,7 @@ PROFILES = {
         "composite",
         "send",
         "objects",
+        "hooks",
         "sensors",
         "asyncio",
     ),

@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from tools.build import pack, profiles
 from tools.build.mpy import micropython
 
 
@@ -74,6 +75,22 @@ def _need(*programs: str, reason: str | None = None) -> None:
 def need():
     """need("java", "mvn"): programs that must be there; need(reason=...): what else is missing, or None."""
     return _need
+
+
+@pytest.fixture(scope="session")
+def packed(tmp_path_factory):
+    """packed(profile): a folder with the packed package lwm2m, made once, and its names.json."""
+    made = {}
+
+    def make(profile, ports=None, **single):
+        key = (profile, ports, *sorted(single.items()))
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp(profile)
+            names = profiles.files(profile, ports, **single)
+            pack.pack(names, profiles.loaded()).write(made[key])
+        return made[key]
+
+    return make
 
 
 def pytest_configure(config):

@@ -11,6 +11,7 @@ Files are made in build/deploy. The board is spoken to by mpremote, so PORT may 
 from __future__ import annotations
 
 import argparse
+import errno
 import subprocess
 import sys
 import zipfile
@@ -28,19 +29,6 @@ _ASK = (
     "import sys\n"
     "i = sys.implementation\n"
     "print(repr((getattr(i, '_mpy', getattr(i, 'mpy', 0)), sys.path, sys.platform, i[1][:3])))"
-)
-# A board without a file system has no os at all, no stat() in it, or nothing mounted (OSError 19).
-_ASK_DISK = (
-    "try:\n"
-    " try:\n"
-    "  import os\n"
-    " except ImportError:\n"
-    "  import uos as os\n"
-    " os.stat('/')\n"
-    " os.listdir('/')\n"
-    " print(True)\n"
-    "except (ImportError, AttributeError, OSError):\n"
-    " print(False)"
 )
 
 _QUEC = """\
@@ -96,7 +84,6 @@ class Target:
             self.repl = SerialTransport(port, baudrate=115200)
             self.repl.enter_raw_repl(soft_reset=reset)
             said = self.repl.exec(_ASK).decode()
-            self.disk = self.repl.exec(_ASK_DISK).decode().strip() == "True"
         except (TransportError, OSError) as error:
             raise DeployError(f"{port}: {error}") from error
         number, self.path, self.platform, self.version = eval(said, {"__builtins__": {}})  # noqa: S307
@@ -111,6 +98,17 @@ class Target:
             if entry.endswith("/lib") and not entry.startswith("/rom"):
                 return entry
         return ""
+
+    def writable(self, place: str) -> bool:
+        """Is there a file system at this folder?"""
+        try:
+            self.repl.fs_stat(f"{place}/lwm2m")
+        except OSError as error:
+            return error.errno != errno.ENODEV
+        except TransportError:
+            # No module os, or no stat() in it.
+            return False
+        return True
 
     def put(self, source: Path, target: str) -> int:
         """Copies a folder's files to the board where they differ; returns how many were written."""
@@ -192,7 +190,8 @@ def deploy_mpy(options: argparse.Namespace) -> None:
             raise DeployError(
                 f"MicroPython {version} there loads no .mpy files: make quec ARGS=--py packs sources"
             )
-        if not target.disk:
+        place = options.target if options.target is not None else target.library()
+        if not target.writable(place):
             raise DeployError(
                 f"{options.port}: the board has no file system to copy files to; freeze the client into "
                 f"its firmware (make firmware PROFILE={options.profile}), or where it has a ROMFS "
@@ -202,7 +201,6 @@ def deploy_mpy(options: argparse.Namespace) -> None:
         _clear(folder)
         source, names = _packed(options, folder)
         sizes = mpy.compile_package(names, folder, target.kind, source=source)
-        place = options.target if options.target is not None else target.library()
         print(f"{target.platform}, MicroPython {version}: .mpy version {target.kind.version}")
         target.remove_stale(
             f"{place}/lwm2m", {str(Path(name).with_suffix(".mpy")) for name in names}
