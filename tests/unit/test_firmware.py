@@ -30,9 +30,14 @@ class Store:
 
 def device(slot=None, store=None, version="1.1", start=True, name="dev", **options):
     """A registered client with /5/0, as link; link.firmware, link.slot, link.restarts."""
-    link = Link(
-        version=version, start=False, **({"load": store.load, "save": store.save} if store else {})
-    )
+    of_client = {}
+    for option in ("queue", "awake_time", "szx"):
+        if option in options:
+            of_client[option] = options.pop(option)
+    if store:
+        of_client["load"] = store.load
+        of_client["save"] = store.save
+    link = Link(version=version, start=False, **of_client)
     link.slot = slot or RamSlot()
     link.firmware = Firmware(link.client, link.slot, **options)
     link.restarts = 0
