@@ -62,6 +62,16 @@ FEATURES = {
         "objects/connstat.py",
         "objects/location.py",
     ),
+    # object 5: packages that servers push, or that are fetched by CoAP
+    "firmware": (
+        "objects/firmware.py",
+        "transfer.py",
+        "coap/download.py",
+        "formats/stream.py",
+        "model/tables/standard.py",
+        "port/slot.py",
+    ),
+    "http": ("http.py",),  # and by HTTP
     "asyncio": ("aio.py",),
     "cbc": ("dtls/cbc.py",),
     "crypto": ("crypto/aes.py", "crypto/sha256.py"),
@@ -90,9 +100,11 @@ PROFILES = {
         "hooks",
         "sensors",
         "asyncio",
+        "firmware",
     ),
     "full": (
         "resume",
+        "http",
         "cbc",
         "native",
         "json",

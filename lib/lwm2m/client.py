@@ -150,6 +150,7 @@ class Client(Servers):
         self.pollers = []  # functions that each poll(now) calls; they return when they want to be called again
         self.taps = []  # functions that get each channel that is opened
         self.access = None  # access control, see objects/access.py
+        self.served = None  # the session whose request came last
         self._listeners = []
         self._write_listeners = []
         self._answers = {}

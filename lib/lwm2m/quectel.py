@@ -145,6 +145,13 @@ class Lwm2m:
         self.name_mode = NAME_OF_DEVICE
         self.name = None
         self.fota = (1, 1)
+        self.firmware = ()  # the instances of object 5, where the image and the port have it
+        try:
+            from .objects.firmware import setup
+
+            self.firmware = setup(client)
+        except ImportError:
+            pass
 
     def init(self):
         """0: the object is ready as it is made."""
@@ -186,7 +193,10 @@ class Lwm2m:
         self.urc = integer(on, 0, 1)
 
     def set_fota(self, download, update):
+        """Automatic (1), or by the application (0): firmware[0].downloaded(), apply() or defer()."""
         self.fota = (integer(download, 0, 1), integer(update, 0, 1))
+        for firmware in self.firmware:
+            firmware.auto_download, firmware.auto_update = self.fota
 
     def set_name(self, name):
         if not isinstance(name, str):

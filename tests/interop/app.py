@@ -15,6 +15,7 @@ _TICK = 10
 
 client = None
 returns = {}
+firmwares = {}
 
 
 def pack(v):
@@ -95,6 +96,22 @@ def new(endpoint, uri, tables=(), sensors=False, store=None, **kw):
     client.event(heard)
 
 
+def firmware(folder, instance=0, fail=None, **options):
+    """Make an instance of object 5 whose slot is a folder; a restart is an event."""
+    from lwm2m.objects.firmware import Firmware
+    from packages import FolderSlot
+
+    options = {name: unpack(options[name]) for name in options}
+    made = Firmware(client, FolderSlot(folder, fail), instance, **options)
+    made.restart = lambda: say(event="restart") or True
+    firmwares[instance] = made
+
+
+def update(name, *args, instance=0):
+    """Call a method of a Firmware."""
+    return getattr(firmwares[instance], name)(*args)
+
+
 def give(path, value):
     """Set a value, in an instance that is made if it is not there."""
     instance = "/" + "/".join(path.strip("/").split("/")[:2])
@@ -123,6 +140,8 @@ def value(path):
 
 own = {
     "new": new,
+    "firmware": firmware,
+    "manage": update,
     "give": give,
     "hook": hook,
     "locked": locked,

@@ -72,3 +72,43 @@ def test_a_callback_that_raises():
     link.run(1)
     assert len(calls) == 4 and link.server.get("/3/0/0", 0).code == 0x45
     assert printed() == [SystemExit, KeyboardInterrupt, RuntimeError, SystemExit]
+
+
+def test_firmware_by_hand():
+    import lwm2m.port
+
+    try:
+        from lwm2m.objects.firmware import Firmware
+    except ImportError:
+        raise Skip("no object 5 in this image")
+    from slots import RamSlot
+
+    slot = RamSlot()
+    lwm2m.port.firmware_slot = lambda: slot
+    try:
+        lw, link, out = ready()
+    finally:
+        del lwm2m.port.firmware_slot
+    assert lw.config(lw.Fota, [0, 0]) == 0
+    lw.register()
+    link.until("REGISTRATION_COMPLETE")
+    s = link.server
+    state = lambda: (lw.client.get("/5/0/3"), lw.client.get("/5/0/5"))
+    firmware = lw.firmware[0]
+    del out[:]
+    assert s.put("/5/0/1", b"coap://server/x").code == 0x44
+    assert '"fota/pkgurl","coap://server/x"' in texts(out)
+    link.run(100)
+    assert state() == (1, 0)
+    firmware.downloaded(True)
+    assert state() == (2, 0)
+    assert s.post("/5/0/2").code == 0x44
+    link.run(100)
+    assert state() == (2, 0) and "FIRMWARE_UPDATE" in link.names()
+    firmware.defer()
+    assert state() == (2, 11)
+    firmware.apply()
+    assert state() == (3, 0)
+    # by itself again
+    assert lw.config(lw.Fota, [1, 1]) == 0
+    assert firmware.auto_download and firmware.auto_update

@@ -9,21 +9,28 @@ from pathlib import Path
 # Folder by folder, and in each from the top. A new file goes above all that it imports.
 _FOLDERS = (
     ("", "__init__ aio quectel shell client servers hooks"),
-    ("session", "bootstrap registration resume session connect"),
+    ("session", "bootstrap registration resume session"),
     ("management", "dispatch composite discover operations"),
     ("reporting", "observations composite attributes send storing timeseries"),
-    ("formats", "__init__ json link lwm2m_cbor opaque senml_cbor senml_json senml cbor text tlv"),
+    (
+        "formats",
+        "__init__ json link lwm2m_cbor opaque senml_cbor senml_json senml stream cbor text tlv",
+    ),
     (
         "objects",
-        "access binary connmon connstat device light location portfolio sensor timer",
+        "access binary connmon connstat device firmware light location portfolio sensor timer",
     ),
+    ("", "transfer"),
+    # Sessions connect, and so does what fetches packages for objects.
+    ("session", "connect"),
+    ("", "http"),
     ("model", "tree tables/ipso tables/standard tables/core values"),
     ("dtls", "channel native record cbc ccm handshake numbers"),
-    ("coap", "endpoint blockwise message recent numbers"),
+    ("coap", "download endpoint blockwise message recent numbers"),
     ("crypto", "prf provider aes sha256 viper"),
     ("", "events ids"),
     # What all platforms share stands in the folder's own file, and they take it from there.
-    ("port", "cellular quecpython generic utf8 __init__"),
+    ("port", "cellular quecpython generic utf8 slot __init__"),
 )
 ORDER = tuple(
     f"{folder}/{name}.py".lstrip("/") for folder, names in _FOLDERS for name in names.split()
@@ -47,7 +54,7 @@ def _targets(node: ast.ImportFrom, name: str) -> Iterator[str]:
     for item in node.names:
         for file in (
             module / f"{item.name}.py",
-            module.with_suffix(".py"),
+            *([module.with_suffix(".py")] if module.name else []),
             module / "__init__.py",
         ):
             if str(file) in _PLACE:

@@ -1,9 +1,10 @@
 # Types of the client's public names, for editors: `make lint` compares them with the code
 # SPDX-License-Identifier: MIT
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 from .objects.access import Access
+from .objects.firmware import Firmware
 
 Value: TypeAlias = str | int | float | bool | bytes | tuple[int, int]
 # Any: a dict[int, int] is none of Value
@@ -32,6 +33,9 @@ Event: TypeAlias = Literal[
     "BOOTSTRAP",
     "REGISTRATION",
     "CLIENT_ERROR",
+    "FIRMWARE_STATE",
+    "FIRMWARE_PROGRESS",
+    "FIRMWARE_UPDATE",
 ]
 
 class CoapError(Exception):
@@ -165,6 +169,7 @@ class Lwm2m:
     Reset: int
     Epname: int
     client: Client
+    firmware: Sequence[Firmware]
     def init(self) -> int: ...
     def config(self, kind: int, values: list[Any]) -> int: ...
     def register(self) -> int: ...

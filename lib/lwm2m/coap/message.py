@@ -7,6 +7,7 @@ from .numbers import (
     BLOCK1,
     BLOCK2,
     CONTENT_FORMAT,
+    ETAG,
     FIRST_RESPONSE,
     LAST_METHOD,
     LOCATION_PATH,
@@ -18,6 +19,7 @@ from .numbers import (
     PROXYING_NOT_SUPPORTED,
     REQUEST_ENTITY_TOO_LARGE,
     SIZE1,
+    SIZE2,
     URI_HOST,
     URI_PATH,
     URI_PORT,
@@ -194,8 +196,8 @@ class Message:
     """The datagram being looked at.
 
     path: up to four ids, -1 behind the last; name: a segment of Uri-Path that is no id, or None
-    query: the parts of Uri-Query, or of a response's Location-Path
-    observe, content_format, accept, block1, block2, size1: options, -1 where absent
+    query: the parts of Uri-Query, or of a response's Location-Path, or its ETag
+    observe, content_format, accept, block1, block2, size1: options, -1 where absent; Size2 is in size1 too
     transfer_key: with Block1, what tells transfers apart: the method and the options before
     data[start:end]: the payload; raw: the whole datagram"""
 
@@ -241,7 +243,9 @@ class Message:
                 if number == URI_PATH and end - at <= _LONGEST_STRING:
                     self.segment(data, at, end)
                 elif (
-                    number == LOCATION_PATH or number == URI_QUERY and end - at <= _LONGEST_STRING
+                    number == LOCATION_PATH
+                    or (number == URI_QUERY and end - at <= _LONGEST_STRING)
+                    or (number == ETAG and self.code >= FIRST_RESPONSE)
                 ):
                     self.query += (data[at:end],)
                 elif not delta or not self.option(number, end - at, uint_in(data, at, end)):
@@ -305,7 +309,7 @@ class Message:
             self.block2 = value
         elif number == BLOCK1:
             self.block1 = value
-        elif number == SIZE1:
+        elif number == SIZE1 or number == SIZE2:
             self.size1 = value
         else:
             return number == URI_HOST or number == URI_PORT  # of no interest here

@@ -16,7 +16,7 @@ from ..coap.numbers import (
     CoapError,
 )
 from ..ids import SECURITY
-from ..model.tree import EXECUTABLE, MAY_READ, MULTIPLE, ON_STREAM, READABLE, WRITABLE
+from ..model.tree import EXECUTABLE, MAY_READ, MULTIPLE, ON_OPEN, ON_STREAM, READABLE, WRITABLE
 from ..model.values import OPAQUE, TYPE_MASK, format_path
 from ..reporting.attributes import write_attributes
 from ..reporting.attributes import check_readable
@@ -51,16 +51,23 @@ def stream_function(session, message):
     """The function(offset, data, more) that takes the opaque resource of a PUT as it comes, block by block, or
     None; refuses what would be refused if it came as a whole."""
     oid, iid, rid, riid = message.path
-    if message.code != PUT or message.content_format != OPAQUE_FORMAT or rid < 0 or message.query:
+    if message.code != PUT or rid < 0 or message.query:
         return None
-    function = session.tree.hook(ON_STREAM, oid, iid, rid)
-    if not function:
+    opener = session.tree.hook(ON_OPEN, oid, iid, rid)
+    function = None
+    if message.content_format == OPAQUE_FORMAT:
+        function = session.tree.hook(ON_STREAM, oid, iid, rid)
+    if not (opener or function):
         return None
     definition = find_target(session, message)
     check_write(session, message, definition)
     if definition & TYPE_MASK != OPAQUE or bool(definition & MULTIPLE) != (riid >= 0):
         return None  # put together first, and then refused
     path = format_path(oid, iid, rid, riid)
+    if opener:
+        from ..formats.stream import unwrap
+
+        return unwrap(message.content_format, path.encode(), opener(session))
     return lambda offset, data, more: function(path, offset, data, more)
 
 

@@ -37,7 +37,8 @@ MAY_DELETE = const(8)
 MAY_CREATE = const(16)
 
 # Kinds of functions. Those of the application are described in docs/api.md; ON_CHANGE is for objects that have
-# behaviour: fn(oid, iid, rid) after a change, rid -1 where the instance was created or deleted.
+# behaviour: fn(oid, iid, rid) after a change, rid -1 where the instance was created or deleted. ON_OPEN: fn(session)
+# gives the function(offset, data, more) that takes an opaque resource as it is written, in whatever format.
 ON_READ = const(1)
 ON_WRITE = const(2)
 ON_EXECUTE = const(3)
@@ -46,6 +47,7 @@ ON_DELETE = const(5)
 VALIDATE = const(6)
 ON_STREAM = const(7)
 ON_CHANGE = const(8)
+ON_OPEN = const(9)
 
 LATER = object()  # what a function of the application returns that answers later
 

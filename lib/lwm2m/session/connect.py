@@ -69,15 +69,20 @@ def open_channel(session):
         tap(channel)
     if mode != MODE_NOSEC:
         try:
-            from ..dtls.channel import Channel
-
-            return Channel(session, open_dtls(session, account, channel, host), channel)
+            return open_secure(session, account, channel, host)
         except Exception:
             channel.close()
             raise
     if not client._writer:
         client._writer = Writer(client.max_message_size)
     return channel
+
+
+def open_secure(session, account, socket, host):
+    """The channel over open_dtls()."""
+    from ..dtls.channel import Channel
+
+    return Channel(session, open_dtls(session, account, socket, host), socket)
 
 
 def open_dtls(session, account, socket, host):

@@ -127,6 +127,7 @@ class Session:
 
     def serve(self, message, writer, now):
         """Answer a request: see Endpoint."""
+        self.client.served = self
         try:
             return self.answer_request(message, writer, now)
         except CoapError as error:
