@@ -201,6 +201,8 @@ class Transfer:
             self.fail(INVALID_URI)
         except OSError:
             self.lost()
+        except Exception as error:
+            self.failed(error)
 
     def open_source(self, now):
         """What fetches self.uri; ValueError where it is none, ImportError where the image has no part for its scheme,
@@ -380,7 +382,14 @@ class Transfer:
             return -1
         source = self.source
         if source and self.fetching:
-            return source.poll(now)
+            try:
+                return source.poll(now)
+            except Exception as error:
+                # no memory, most likely: as a lost connection, so that it is not for ever
+                sys.print_exception(error)
+                if self.source is source:
+                    self.lost()
+                return 0
         if self.due < 0:
             return -1
         left = self.due - self.client.now_s
