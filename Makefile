@@ -10,7 +10,7 @@ MICROPYTHON ?= $(BIN)/micropython
 # OMA's object definitions, and test data of others: not in this repository, and nothing is built from them.
 LWM2M_REGISTRY ?= $(CURDIR)/../shared/registry
 LWM2M_VECTORS ?= $(CURDIR)/../shared/vectors
-PROFILE ?= core
+PROFILE ?= standard
 BOARD ?= UNIX
 export PROFILE BOARD LWM2M_REGISTRY LWM2M_VECTORS
 

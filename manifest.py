@@ -83,12 +83,9 @@ FEATURES = {
     "series": ("reporting/timeseries.py", "reporting/storing.py"),
     "shell": ("shell.py",),
     "extra": ("objects/portfolio.py", "objects/binary.py"),
-    "sensors": (
-        "model/tables/ipso.py",
-        "objects/sensor.py",
-        "objects/timer.py",
-        "objects/light.py",
-    ),
+    "hooks": ("hooks.py",),  # for objects of one's own
+    "sensors": ("model/tables/ipso.py", "objects/sensor.py"),
+    "actuators": ("model/tables/ipso.py", "objects/timer.py", "objects/light.py"),
 }
 
 # A profile has the features of the one before it too.
@@ -101,11 +98,13 @@ PROFILES = {
         "send",
         "objects",
         "firmware",
+        "hooks",
+        "sensors",
+        "asyncio",
     ),
     "full": (
         "resume",
         "http",
-        "asyncio",
         "cbc",
         "native",
         "json",
@@ -113,9 +112,11 @@ PROFILES = {
         "series",
         "shell",
         "extra",
-        "sensors",
+        "actuators",
     ),
 }
+# What an image holds where nothing is said.
+DEFAULT = "standard"
 
 # Files of one platform: an image needs those of its own. A board with a frozen module `lwm2m_port` needs none.
 PORTS = {
@@ -160,7 +161,7 @@ def freeze_profile():
     """Freezes what the options ask for, packed, or with debug=True or packed=False as it stands."""
     import os
 
-    defaults = {"profile": "standard", "port": None, "debug": False, "packed": None}
+    defaults = {"profile": DEFAULT, "port": None, "debug": False, "packed": None}
     options.defaults(**defaults)
     # A misspelt option would be as good as none.
     for name in options._kwargs or ():
@@ -169,7 +170,7 @@ def freeze_profile():
                 "option {!r}: not one of {}".format(name, ", ".join((*defaults, *FEATURES)))
             )
     single = {name: getattr(options, name) for name in FEATURES}
-    found = files(features(options.profile, **single), options.port)
+    found = files(features(options.profile or DEFAULT, **single), options.port)
     found = [f for f in found if os.path.exists(os.path.join("lib/lwm2m", f))]
     if options.debug or options.packed is False:
         package("lwm2m", files=found, base_path="lib", opt=0 if options.debug else 3)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import guides
+from tools.build import profiles
 from tools.build.mpy import micropython
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,7 +90,9 @@ _NOT_OURS = {"boot.py", "main.py", "my.xml", "my_objects.py", "_mpconfig.py"}
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_that_pages_name(page):
-    assert set(missing_files(page.read_text())) - _NOT_OURS == set()
+    shown = set(guides.blocks(page))
+    shown |= {f"{Path(name).stem}_object.py" for name in shown if name.endswith(".xml")}
+    assert set(missing_files(page.read_text())) - _NOT_OURS - shown == set()
 
 
 def modules(text):
@@ -107,6 +111,26 @@ def test_modules_that_pages_name(page):
         assert place.is_dir() or place.with_suffix(".py").is_file(), name
 
 
+def companions(text):
+    """Modules that a program of a page imports beside the client: blocks of a page that begin with their names."""
+    shown = {}
+    for page in PAGES:
+        shown.update(guides.blocks(page))
+    shown |= {
+        f"{name.removesuffix('.xml')}_object.py": guides.table(block)
+        for name, block in shown.items()
+        if name.endswith(".xml")
+    }
+    found, left = {}, [text]
+    while left:
+        for name in re.findall(r"^(?:from|import) (\w+)", left.pop(), re.M):
+            file = f"{name}.py"
+            if file in shown and file not in found:
+                found[file] = shown[file]
+                left.append(shown[file])
+    return found
+
+
 def programs(device):
     """Each block of Python, of the device or of the host."""
     found = []
@@ -117,21 +141,34 @@ def programs(device):
     return found
 
 
+def image_of(text):
+    """The profile that a program's first line names (`# profile: full`), else the one that everything makes by default."""
+    said = re.match(r"# profile: (\w+)\n", text)
+    return said[1] if said else profiles.DEFAULT
+
+
 @pytest.mark.needs("micropython")
+@pytest.mark.parametrize("kind", ["source", "packed"])
 @pytest.mark.parametrize("text", programs(device=True))
-def test_programs_of_pages(text, tmp_path):
-    """They run as they are, but for the address, where nobody answers, and for ever, which they do not wait."""
+def test_programs_of_pages(text, kind, packed, tmp_path):
+    """They run as they are, but for the address, where nobody answers, and for ever, which they do not wait.
+
+    On the source, and on the package of the profile that the page promises."""
+    library = ROOT / "lib" if kind == "source" else packed(image_of(text))
     text = re.sub(r"(coaps?)://(lwm2m\.example|server)", r"\1://127.0.0.1", text)
     assert text.count("client.run()") <= 1
     text = text.replace("client.run()", "client.poll()")
     program = tmp_path / "program.py"
     text = re.sub(r"(?<=127\.0\.0\.1):\d+", "", text)
+    for name, other in companions(text).items():
+        (tmp_path / name).write_text(other)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         program.write_text(text.replace("127.0.0.1", f"127.0.0.1:{silent.getsockname()[1]}"))
         done = subprocess.run(
             [micropython(), program],
-            env={**os.environ, "MICROPYPATH": f"{ROOT / 'lib'}:.frozen"},
+            env={**os.environ, "MICROPYPATH": f"{tmp_path}:{library}:.frozen"},
+            cwd=tmp_path,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -155,3 +192,14 @@ def test_imports_of_the_hosts_programs(text):
 
 def test_readme_is_short():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+def test_every_test_beyond_the_lists_has_a_sentence():
+    from tests.interop.report import case
+    from tests.interop.sentences import SENTENCES
+
+    names = set()
+    for path in (ROOT / "tests" / "interop").glob("test_*.py"):
+        names.update(re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.M))
+    beyond = {name.removeprefix("test_") for name in names if not case(name)}
+    assert beyond == set(SENTENCES)

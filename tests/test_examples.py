@@ -33,6 +33,19 @@ def run(test):
     return wrapper
 
 
+# Where the client is that the programs import: its source, or packed.
+library = ROOT / "lib"
+
+
+@pytest.fixture(autouse=True, params=["source", "packed"])
+def client(request, packed):
+    """Each program runs on the source, and on what a board gets."""
+    global library
+    library = ROOT / "lib" if request.param == "source" else packed("full")
+    yield
+    library = ROOT / "lib"
+
+
 class Program:
     """One of the examples as a process; what it prints, line by line."""
 
@@ -44,7 +57,7 @@ class Program:
         self.child = await asyncio.create_subprocess_exec(
             *self.command,
             cwd=self.folder,
-            env={**os.environ, "MICROPYPATH": f"{ROOT / 'lib'}:.frozen"},
+            env={**os.environ, "MICROPYPATH": f"{library}:.frozen"},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -12,6 +12,7 @@ import pytest
 
 from tools import objects
 from tools.build import mpy
+from tools.build.mpy import micropython
 
 ROOT = Path(__file__).resolve().parent.parent
 REGISTRY = Path(os.environ.get("LWM2M_REGISTRY") or "/absent")
@@ -394,3 +395,67 @@ def test_tables_are_one_constant_for_old_and_new_compilers(tmp_path, name):
         out = tmp_path / "out.mpy"
         subprocess.run([mpy.MPY_CROSS, *options, "-O3", "-o", out, source], check=True)
         assert scope["TABLE"] in out.read_bytes()
+
+
+def behaviour_of(tmp_path, xml):
+    """Compiles with --stub and --behaviour; the text of the skeleton."""
+    (tmp_path / "thing.xml").write_text(xml)
+    words = ["-o", str(tmp_path / "thing_object.py"), "--stub"]
+    words += ["--behaviour", str(tmp_path / "thing.py")]
+    assert objects.main([str(tmp_path / "thing.xml"), *words]) == 0
+    assert (tmp_path / "thing_object.pyi").read_text().endswith("TABLE: bytes\n")
+    return (tmp_path / "thing.py").read_text()
+
+
+@pytest.mark.needs("micropython")
+def test_a_skeleton_works_as_it_is(tmp_path, packed):
+    door = Path(__file__).resolve().parents[1] / "firmware" / "examples" / "door.xml"
+    behaviour_of(tmp_path, door.read_text())
+    program = tmp_path / "main.py"
+    program.write_text(
+        "import thing\n"
+        "from lwm2m import Client\n"
+        "client = Client('me', 'coap://127.0.0.1:1')\n"
+        "thing.setup(client)\n"
+        "path = thing.create(client)\n"
+        "client.set(path + '/0', True)\n"
+        "client.exec(path + '/3', b'5')\n"
+        "print(path, client.get(path + '/0'), client.get(path + '/1'))\n"
+    )
+    for library in (Path(objects.__file__).parents[1] / "lib", packed("standard")):
+        done = subprocess.run(
+            [micropython(), program],
+            env={"MICROPYPATH": f"{tmp_path}:{library}"},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.stderr == "" and done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.splitlines()[-3:] == [
+            "locked of 0 is True",
+            "do_open /42769/0/3 b'5'",
+            "/42769/0 True 0",
+        ]
+
+
+def test_a_skeleton_is_never_written_over(tmp_path, capsys):
+    door = Path(__file__).resolve().parents[1] / "firmware" / "examples" / "door.xml"
+    (tmp_path / "door.py").write_text("mine\n")
+    out = str(tmp_path / "door_object.py")
+    assert objects.main([str(door), "-o", out, "--behaviour", str(tmp_path / "door.py")]) == 1
+    assert "is there already" in capsys.readouterr().err
+    assert (tmp_path / "door.py").read_text() == "mine\n"
+
+
+def test_titles_that_are_no_names(tmp_path):
+    xml = (Path(__file__).resolve().parents[1] / "firmware/examples/door.xml").read_text()
+    for old, new in (
+        ("Locked", "2nd &quot;&quot;&quot; lock"),
+        ("Opened", "class"),
+        ("Open<", "!<"),
+    ):
+        xml = xml.replace(f"<Name>{old}", f"<Name>{new}", 1)
+    text = behaviour_of(tmp_path, xml)
+    compile(text, "thing.py", "exec")
+    assert "R2ND_LOCK = 0" in text and "CLASS_ = 1" in text and "RESOURCE = 3" in text

@@ -3,6 +3,7 @@
 """Compile OMA LwM2M object definitions.
 
     python -m tools.objects FILE.xml... -o OUT.py [--name NAME]   a table for client.objects(), to freeze or import
+    python -m tools.objects FILE.xml -o OUT.py --stub --behaviour MINE.py   OUT.pyi for editors, a skeleton to fill in
     python -m tools.objects FILE.xml... --names OUT.json          names, types, ranges and units for the host
     python -m tools.objects --check | --write --registry DIR      the files of this repository, from OMA's XML in DIR
 
@@ -29,6 +30,8 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
+
+from . import behaviour
 
 TYPES = (
     "",
@@ -410,6 +413,17 @@ def repository(registry: Path | None, write: bool) -> int:
     return stale
 
 
+def begin(objects: dict[int, list[Object]], args: argparse.Namespace) -> None:
+    """Write the skeleton of the behaviour; Bad where there is one already, or more than one object."""
+    if len(objects) != 1:
+        raise Bad(f"--behaviour: {len(objects)} objects, and a file has the behaviour of one")
+    if args.behaviour.exists():
+        raise Bad(f"{args.behaviour}: is there already, and is left as it is")
+    (versions,) = objects.values()
+    text = behaviour.skeleton(versions[-1], args.out.stem, args.name)
+    args.behaviour.write_text(text, encoding="utf-8")
+
+
 def main(argv: list[str] | None = None) -> int:
     p = argparse.ArgumentParser(
         prog="python -m tools.objects", description="Compile OMA LwM2M object definitions."
@@ -421,6 +435,13 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--name", default="TABLE", help="name of the constant in it (TABLE)")
     p.add_argument(
         "--names", type=Path, metavar="OUT.json", help="host-side names, types, ranges, units"
+    )
+    p.add_argument("--stub", action="store_true", help="write OUT.pyi for editors, beside OUT.py")
+    p.add_argument(
+        "--behaviour",
+        type=Path,
+        metavar="MINE.py",
+        help="write a skeleton of the object's behaviour, unless the file is there",
     )
     p.add_argument("--check", action="store_true", help="are this repository's tables up to date?")
     p.add_argument("--write", action="store_true", help="write this repository's tables")
@@ -439,11 +460,17 @@ def main(argv: list[str] | None = None) -> int:
             p.error("XML files and -o or --names, or --check")
         if not args.name.isidentifier():
             p.error(f"{args.name!r} is no Python name")
+        if (args.stub or args.behaviour) and not args.out:
+            p.error("--stub and --behaviour go with -o")
         objects = load(args.xml)
         for path, text in ((args.out, module), (args.names, names)):
             if path:
                 made = text(objects) if path is args.names else text(objects, args.name)
                 path.write_text(made, encoding="utf-8")
+        if args.stub:
+            args.out.with_suffix(".pyi").write_text(behaviour.stub(args.name), encoding="utf-8")
+        if args.behaviour:
+            begin(objects, args)
     except Bad as e:
         print(e, file=sys.stderr)
         return 1

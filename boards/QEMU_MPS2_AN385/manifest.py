@@ -5,7 +5,7 @@ module("select.py", opt=3)
 if options.profile != "none":
     include(
         "../../manifest.py",
-        profile=options.profile or "standard",
+        profile=options.profile,
         port="own",
         crypto=options.profile != "core",
         viper=options.profile != "core",

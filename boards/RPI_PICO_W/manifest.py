@@ -2,4 +2,4 @@
 # SPDX-License-Identifier: MIT
 include("$(BOARD_DIR)/manifest.py")
 if options.profile != "none":
-    include("../../manifest.py", profile=options.profile or "full", port="generic")
+    include("../../manifest.py", profile=options.profile, port="generic")

@@ -4,4 +4,4 @@ if options.port != "quectel":
     # It knows modules by the names that QuecPython lacks.
     include("$(MPY_DIR)/extmod/asyncio")
 if options.profile != "none":
-    include("../../manifest.py", profile=options.profile or "full", port=options.port or "generic")
+    include("../../manifest.py", profile=options.profile, port=options.port or "generic")

@@ -8,7 +8,7 @@ from lwm2m.port import sys
 
 from door_object import TABLE
 from lwm2m import Client, CoapError
-from lwm2m.model.tree import ON_CHANGE, ON_EXECUTE, VALIDATE
+from lwm2m.hooks import ON_CHANGE, ON_EXECUTE, VALIDATE
 
 SERVER = sys.argv[1] if len(sys.argv) > 1 else "coap://lwm2m.example"
 

@@ -4,7 +4,7 @@ from .coap.endpoint import Endpoint
 from .coap.message import Message
 from .coap.numbers import LWM2M_CBOR, SENML_CBOR, SENML_JSON, TLV
 from .events import CLIENT_ERROR, ENGINE_SUSPENDED, NAMES
-from .formats import find_format
+from .formats import has_format
 from .ids import (
     BINDING,
     HIGHEST_ID,
@@ -473,9 +473,9 @@ class Client(Servers):
         """The minor version to register as: the newest that the image has a format for."""
         if self.version:
             return VERSIONS.index(self.version)
-        if find_format(LWM2M_CBOR):
+        if has_format(LWM2M_CBOR):
             return 2
-        return 1 if find_format(SENML_CBOR) or find_format(SENML_JSON) else 0
+        return 1 if has_format(SENML_CBOR) or has_format(SENML_JSON) else 0
 
     def _tick(self, now):
         """Let the clock go on to `now`, a time of ticks_ms(): the ticks wrap around, seconds do not."""

@@ -9,8 +9,8 @@ from tests.interop.dtls_peers import ROOT, Device, OpenSslServer
 IDENTITY = "urn:imei:123456789012345"
 KEY = bytes(range(16))
 SIZES = (100, 1024)
-# times native, for a record of 100 bytes on its way out through a socket, or in; native has all of it in C
-LIMIT = 3
+# Bytes of a first handshake, up and down, as docs and README tell them together.
+HANDSHAKE = 588
 
 
 def measure(backend: str, suite: str, size: int) -> dict:
@@ -36,7 +36,7 @@ def on_air() -> tuple[int, int]:
 
 
 def main() -> int:
-    worst = 0.0
+    """Prints times and their ratios, which depend on the machine and its load: only a count can fail."""
     print("us of work, on this machine      ours   native    ratio")
     for size in SIZES:
         ours = measure("record", "PSK-AES128-CCM8", size)
@@ -45,13 +45,11 @@ def main() -> int:
             ratio = ours[what] / native[what]
             name = what if what == "handshake" else f"{what} {size} bytes"
             print(f"  {name:24} {ours[what]:10.1f} {native[what]:8.1f} {ratio:8.2f}")
-            if size == 100 and what in ("send", "open"):
-                worst = max(worst, ratio)
     up, down = on_air()
     print(f"bytes on the air: handshake with Connection ID {up} up, {down} down; after a sleep 0")
-    if worst > LIMIT:
+    if up + down > HANDSHAKE:
         print(
-            f"error: records of 100 bytes take {worst:.1f} times as long as native, {LIMIT} are allowed"
+            f"error: the handshake has {up + down} bytes, {HANDSHAKE} are allowed", file=sys.stderr
         )
         return 1
     return 0

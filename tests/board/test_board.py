@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from tools.build.profiles import ROOT
 from tools.emulator.bridge import DATA, frame, frames
 
 
@@ -208,3 +212,26 @@ def test_frames_survive_noise():
     buffer += damaged + frame(DATA, 6, b"\xa5\xa5") + b"\xa5\x03"
     assert list(frames(buffer)) == [(DATA, 3, b"abc"), (DATA, 4, b""), (DATA, 6, b"\xa5\xa5")]
     assert buffer == b"\xa5\x03"
+
+
+def test_sigterm_ends_the_emulator(image):
+    """Whoever runs it as a program can end it: nothing stays behind."""
+    image("none")
+    program = subprocess.Popen(
+        [sys.executable, "-m", "tools.emulator.qemu", "--profile", "none"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = program.stdout.readline()
+        assert line.startswith("mpremote connect /dev/pts/"), line
+        pty = line.split()[2]
+        children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
+        assert len(children) == 1
+        program.terminate()
+        assert program.wait(20) == 0
+        assert not Path(f"/proc/{children[0]}").exists() and not Path(pty).exists()
+    finally:
+        program.kill()
+        program.stdout.close()

@@ -14,7 +14,7 @@ from tools.server import Server
 
 sys.path.append(str(Path(__file__).parent.parent / "interop"))
 
-# Sent in one piece: a 20 KB heap must hold its source and the client. The server ends it by writing /3/0/14.
+# Sent in one piece: a 24 KB heap must hold its source and the client. The server ends it by writing /3/0/14.
 APPLICATION = """
 from lwm2m import Client
 import gc
@@ -88,7 +88,7 @@ async def session(board, application: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("profile", "heap"), [("core", None), ("core", 20480), ("standard", None), ("full", None)]
+    ("profile", "heap"), [("core", None), ("core", 24576), ("standard", None), ("full", None)]
 )
 def test_registers_and_is_managed(boot, profile, heap):
     board = boot(profile, heap, network=True)

@@ -116,6 +116,14 @@ def test_a_port_that_is_none_is_said_so(capsys):
     assert "PORT=" in capsys.readouterr().err
 
 
+def test_a_board_without_a_file_system_is_told_what_to_do(boot, capsys):
+    board = boot("none")
+    assert deploy.main(["mpy", "--port", board.pty, "--resume"]) == 1
+    said = capsys.readouterr().err
+    assert "has no file system" in said and "make firmware PROFILE=standard" in said
+    assert "Traceback" not in said
+
+
 def test_mip_installs_from_package_json(boot):
     """As `mpremote mip install github:...` does, from a checkout."""
     disk = boot("none", heap=1 << 20, network=True)

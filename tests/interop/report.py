@@ -14,6 +14,8 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from tests.interop.sentences import SENTENCES
+
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "build" / "interop.json"
 PAGE = ROOT / "docs" / "interop.md"
@@ -207,9 +209,15 @@ def page(results):
             lines.append(f"| {number} | {title} | {', '.join(servers) or '-'} | {state(mine)} |")
         lines.append("")
     if other:
-        lines += ["## Beyond the lists", "", "| test | server | state |", "|---|---|---|"]
+        lines += [
+            "## Beyond the lists",
+            "",
+            "Where no server is named, the peer is the one that the sentence",
+        ]
+        lines += ["names, or a program of the tests.", "", "| what is shown | server | state |"]
+        lines += ["|---|---|---|"]
         for test, each in other.items():
-            title = test.removeprefix("test_").replace("_", " ")
+            title = SENTENCES[test.removeprefix("test_")]
             servers = sorted(known[s] for s in each["servers"] if s in known)
             lines.append(f"| {title} | {', '.join(servers) or '-'} | {state([each])} |")
         lines.append("")
@@ -237,6 +245,13 @@ def main(argv=None):
     if absent:
         print(
             f"error: the last run left out {len(absent)} cases; run the whole of tests/interop",
+            file=sys.stderr,
+        )
+        return 2
+    untold = [t for t in results if not case(t) and t.removeprefix("test_") not in SENTENCES]
+    if untold:
+        print(
+            f"error: tests/interop/sentences.py has no sentence for {', '.join(untold)}",
             file=sys.stderr,
         )
         return 2

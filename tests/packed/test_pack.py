@@ -85,6 +85,27 @@ def test_absent_parts(packer, tmp_path):
     assert run(packed, tmp_path / "less") == "1"
 
 
+def test_lists_of_files(packer, tmp_path):
+    """What a list names is there, and nothing has to be loaded to know that."""
+    files = {
+        "forms/__init__.py": 'FIRST = const(7)\n_COMPLETE = const(0)\n_FILES = (FIRST, "one", 8, "two", 9, "one")\n'
+        "def has(number):\n    return number in _FILES and (_COMPLETE or find(number) is not None)\n"
+        "def find(number):\n    try:\n        name = _FILES[_FILES.index(number) + 1]\n"
+        '        return __import__(name, globals(), None, ("code",), 1)\n'
+        "    except ImportError:\n        return None\n",
+        "forms/one.py": "print(1)\ncode = 1\n",
+        "forms/two.py": "print(2)\ncode = 2\n",
+        "client.py": "from .forms import find, has\n"
+        "def begin():\n    return has(7), has(8), has(9), find(9).code\n",
+    }
+    packed = packer(files, absent=("forms/two.py",))
+    assert "two" not in "".join(packed.files.values())
+    assert run(packed, tmp_path / "less") == "1\n(1, False, 1, 1)"
+    files["forms/__init__.py"] = files["forms/__init__.py"].replace('9, "one"', "9")
+    with pytest.raises(PackError, match=r"forms/__init__\.py:2: no list _FILES"):
+        packer(files)
+
+
 def test_joining(packer, tmp_path):
     """Names that meet, a closure, and a local that would hide what another file calls so."""
     packed = packer(

@@ -282,7 +282,7 @@ async def test_bootstrap_with_the_default_account_and_with_a_hook():
 @run
 async def test_queue_mode_with_a_device():
     async with desk_server(awake_window=0.5) as desk:
-        options = {"binding": "UQ", "version": "1.0", "awake": 0.5}
+        options = {"binding": "UQ", "version": "1.0", "awake_time": 0.5}
         async with device("dev", desk.uris()["coap"], sensor=True, **options) as client:
             await client.start()
             await heard(desk, events.REGISTER)

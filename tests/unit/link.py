@@ -330,6 +330,7 @@ class Link:
         self.events = []
         self.times = []  # when each of them was
         self.past = 0
+        self.naps = 0  # short waits in a row
         self.opened = 0
         self.base = _START
         options.setdefault("version", "1.0")
@@ -417,6 +418,8 @@ class Link:
 
     def advance(self, t, end):
         """On to the next moment at which something happens, `end` at most."""
+        self.naps = self.naps + 1 if 0 <= t < 3 else 0
+        assert self.naps < 100, "the client wakes again and again for nothing"
         to = end if t < 0 else min(end, self.ms + t)
         for x in self.queue:
             to = min(to, x[0])

@@ -11,6 +11,7 @@ Files are made in build/deploy. The board is spoken to by mpremote, so PORT may 
 from __future__ import annotations
 
 import argparse
+import errno
 import subprocess
 import sys
 import zipfile
@@ -98,6 +99,17 @@ class Target:
                 return entry
         return ""
 
+    def writable(self, place: str) -> bool:
+        """Is there a file system at this folder?"""
+        try:
+            self.repl.fs_stat(f"{place}/lwm2m")
+        except OSError as error:
+            return error.errno != errno.ENODEV
+        except TransportError:
+            # No module os, or no stat() in it.
+            return False
+        return True
+
     def put(self, source: Path, target: str) -> int:
         """Copies a folder's files to the board where they differ; returns how many were written."""
         made, count = set(), 0
@@ -178,11 +190,17 @@ def deploy_mpy(options: argparse.Namespace) -> None:
             raise DeployError(
                 f"MicroPython {version} there loads no .mpy files: make quec ARGS=--py packs sources"
             )
+        place = options.target if options.target is not None else target.library()
+        if not target.writable(place):
+            raise DeployError(
+                f"{options.port}: the board has no file system to copy files to; freeze the client into "
+                f"its firmware (make firmware PROFILE={options.profile}), or where it has a ROMFS "
+                f"partition: make romfs PROFILE={options.profile} PORT={options.port}"
+            )
         folder = OUT / f"mpy-{options.profile}-{target.kind.version}"
         _clear(folder)
         source, names = _packed(options, folder)
         sizes = mpy.compile_package(names, folder, target.kind, source=source)
-        place = options.target if options.target is not None else target.library()
         print(f"{target.platform}, MicroPython {version}: .mpy version {target.kind.version}")
         target.remove_stale(
             f"{place}/lwm2m", {str(Path(name).with_suffix(".mpy")) for name in names}
@@ -261,7 +279,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.build.deploy")
     ways = {"mpy": deploy_mpy, "romfs": make_romfs, "quec": pack_quec}
     parser.add_argument("way", choices=ways)
-    parser.add_argument("--profile", default="core", choices=profiles.PROFILES)
+    parser.add_argument("--profile", default=profiles.DEFAULT, choices=profiles.PROFILES)
     parser.add_argument("--debug", action="store_true", help="the source as it is, not packed")
     parser.add_argument("--port", help="the board, as mpremote names it")
     parser.add_argument("--target", help="folder on the board (mpy)")

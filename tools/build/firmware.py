@@ -25,7 +25,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.build.profiles import FEATURES, PROFILES, ROOT, features
+from tools.build.profiles import DEFAULT, FEATURES, PROFILES, ROOT, features
 
 SUITE = "forky"
 # mbedTLS's own files that MicroPython compiles.
@@ -248,7 +248,7 @@ def _manifest(path: Path, board: Board, profile: str, opt: dict[str, object]) ->
 
 def build(
     name: str,
-    profile: str = "core",
+    profile: str = DEFAULT,
     *,
     heap: int | None = None,
     port: str | None = None,
@@ -409,7 +409,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.build.firmware")
     parser.add_argument("--board", default="UNIX", help=", ".join(BOARDS))
-    parser.add_argument("--profile", default="core", choices=[*PROFILES, "none"])
+    parser.add_argument("--profile", default=DEFAULT, choices=[*PROFILES, "none"])
     parser.add_argument("--add", action="append", default=[], choices=FEATURES, metavar="FEATURE")
     parser.add_argument("--omit", action="append", default=[], choices=FEATURES, metavar="FEATURE")
     parser.add_argument("--heap", type=int, help="bytes of heap (QEMU only)")

@@ -67,6 +67,7 @@ def pack(
     loaded: the file that the client begins with, and all that may be joined with it, as manifest.py tells."""
     package = source.load(library, files)
     seen = public.Public(root)
+    features.complete_lists(package)
     values = constants.resolve(package, seen)
     spelled = public.strings(package)
     known = features.resolve(package, seen, spelled)
@@ -133,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     from . import profiles
 
     parser = argparse.ArgumentParser(prog="python -m tools.build.pack")
-    parser.add_argument("--profile", default="core", choices=profiles.PROFILES)
+    parser.add_argument("--profile", default=profiles.DEFAULT, choices=profiles.PROFILES)
     parser.add_argument("--port", choices=profiles.PORTS, help="all, if none is named")
     parser.add_argument("--add", action="append", default=[], choices=profiles.FEATURES)
     parser.add_argument("--omit", action="append", default=[], choices=profiles.FEATURES)

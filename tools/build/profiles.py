@@ -16,6 +16,7 @@ _manifest = runpy.run_path(str(ROOT / "manifest.py"))
 FEATURES: dict[str, tuple[str, ...]] = _manifest["FEATURES"]
 PROFILES: dict[str, tuple[str, ...]] = _manifest["PROFILES"]
 PORTS: dict[str, tuple[str, ...]] = _manifest["PORTS"]
+DEFAULT: str = _manifest["DEFAULT"]
 
 
 def loaded() -> list[str]:

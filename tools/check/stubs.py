@@ -18,6 +18,7 @@ TYPINGS = ROOT / "typings/lwm2m"
 # Where the names of the package's own stub are.
 _HOMES = {"Client": "client", "Lwm2m": "quectel", "lwm2m": "quectel", "LATER": "model/tree"}
 _HOMES |= {"CoapError": "coap/numbers"}
+_HOMES |= dict.fromkeys(("ticks_ms", "ticks_add", "ticks_diff", "time", "ready"), "port/generic")
 # Names for type checkers alone.
 _TYPES = {"Value", "Values", "Event", "Channel"}
 # What Client sets up by itself.
@@ -122,7 +123,7 @@ def findings() -> Iterator[str]:
         stub = Module(path)
         own = str(path.relative_to(TYPINGS).with_suffix(""))
         for name in sorted({*stub.functions, *stub.classes, *stub.names} - _TYPES):
-            home = _HOMES.get(name, own) if own == "__init__" else own
+            home = _HOMES.get(name, own) if own.endswith("__init__") else own
             file = PACKAGE / f"{home}.py"
             where = f"{path.relative_to(ROOT)}: "
             code = Module(file) if file.exists() else None

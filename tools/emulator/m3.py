@@ -102,7 +102,7 @@ def table(costs: list[Cost]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.emulator.m3")
-    parser.add_argument("--profile", default="core", choices=profiles.PROFILES)
+    parser.add_argument("--profile", default=profiles.DEFAULT, choices=profiles.PROFILES)
     parser.add_argument("file", nargs="+", type=Path)
     options = parser.parse_args(arguments)
     try:

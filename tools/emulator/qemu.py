@@ -10,6 +10,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -134,12 +135,20 @@ class Qemu:
         self._folder.cleanup()
 
 
+def _terminated(number: int, frame: object) -> None:
+    """SIGTERM ends the emulator as Ctrl-C does: whoever owns it closes it on the way out."""
+    raise KeyboardInterrupt
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Command line: boots a board for a person, until interrupted."""
+    """Command line: boots a board for a person, until interrupted or terminated."""
     parser = argparse.ArgumentParser(prog="python -m tools.emulator.qemu")
-    parser.add_argument("--profile", default="core", choices=[*profiles.PROFILES, "none"])
+    parser.add_argument(
+        "--profile", default=profiles.DEFAULT, choices=[*profiles.PROFILES, "none"]
+    )
     parser.add_argument("--heap", type=int, help="bytes of heap")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         image = firmware.build("QEMU_MPS2_AN385", options.profile, heap=options.heap)
         with Qemu(image, network=True) as board:

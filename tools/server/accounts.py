@@ -18,12 +18,15 @@ values and keys are hexadecimal.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import psutil
 
 from .bootstrap import NOSEC, BootstrapConfig, Session
 from .config import Config
@@ -386,7 +389,21 @@ def host_for(listening: str, remote=None) -> str:
             probe.connect((peer, 9))  # a datagram socket sends nothing for that
             return probe.getsockname()[0]
     except OSError:
-        return "::1" if family == socket.AF_INET6 else "127.0.0.1"
+        # A bench without a router: the address of an interface is as good.
+        return own_address(family) or ("::1" if family == socket.AF_INET6 else "127.0.0.1")
+
+
+def own_address(family: int) -> str | None:
+    """An address of this machine that others may reach: of an interface that is up, neither loopback nor link-local."""
+    running = {name for name, state in psutil.net_if_stats().items() if state.isup}
+    for name, addresses in sorted(psutil.net_if_addrs().items()):
+        for each in addresses if name in running else ():
+            if each.family != family:
+                continue
+            address = ipaddress.ip_address(each.address.partition("%")[0])
+            if not address.is_loopback and not address.is_link_local:
+                return str(address)
+    return None
 
 
 def _taken(links: dict, oid: int, cleared: bool) -> dict[int, int | None]:

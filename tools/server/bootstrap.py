@@ -6,13 +6,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from . import formats
-from .peer import Answer, NoAnswer, Peer
-
-if TYPE_CHECKING:
-    from .core import Server
+from .peer import Answer, NoAnswer, Peer, PeerServer
 
 NOSEC = 3
 FINISHED = "finished"
@@ -82,7 +78,7 @@ class BootstrapConfig:
 class Session(Peer):
     """One bootstrap of one device. `answers` has [(what, Answer)] of each step so far."""
 
-    def __init__(self, server: Server, endpoint: str, remote, config: BootstrapConfig):
+    def __init__(self, server: PeerServer, endpoint: str, remote, config: BootstrapConfig):
         super().__init__(server, endpoint, remote)
         self.config = config
         self.answers: list[tuple[str, Answer]] = []

@@ -24,7 +24,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from . import events, formats, values
 from .events import Event, EventHub, Reported
@@ -36,7 +36,6 @@ from .store import Command, Observed, Store, StoreError
 if TYPE_CHECKING:
     from .config import Config
     from .core import Device, Server
-    from .firmware import Firmware, FirmwareUpdate
 
 COMPOSITE = "composite"  # the key of a composite request's answer and token
 # Formats that carry several resources in one write.
@@ -44,12 +43,20 @@ SEVERAL = {formats.TLV, formats.JSON, formats.SENML_JSON, formats.SENML_CBOR, fo
 ATTRIBUTES = ("pmin", "pmax", "epmin", "epmax", "gt", "lt", "st", "edge", "con", "hqmax")
 
 
+class Updates(Protocol):
+    """What runs firmware updates for these operations: see firmware.py."""
+
+    async def start(self, endpoint: str, source: str, options=None) -> Result: ...
+
+    async def cancel(self, endpoint: str, options=None) -> Result: ...
+
+
 class Operations:
     """All operations; one of these for a server. See the head of this file for how they answer."""
 
     def __init__(self, server: Server, store: Store, hub: EventHub, config: Config):
         self.server, self.store, self.hub, self.config = server, store, hub, config
-        self.firmware: Firmware | None = None  # set by the service
+        self.firmware: Updates | None = None  # set by the service
         self._tasks: set[asyncio.Task] = set()
         self._draining: dict[str, asyncio.Task] = {}
         self._listeners: dict[str, list[asyncio.Future]] = {}

@@ -9,21 +9,20 @@ must carry the token of the observation, and no notification may be lost.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import aiocoap
 from aiocoap import Code, Message, error
+from aiocoap.numbers.constants import TransportTuning
 from aiocoap.pipe import Pipe
-from aiocoap.protocol import BlockwiseRequest
+from aiocoap.protocol import BlockwiseRequest, Request
 
 from . import formats, links
-from .model import ids, join
-
-if TYPE_CHECKING:
-    from .core import Server
+from .model import Model, ids, join
 
 
 # Seconds that the operation that runs waits for each answer; None is the peer's own timeout.
@@ -64,6 +63,29 @@ class Answer:
     def error(self) -> str:
         """`coap: not found`; "" for a success."""
         return "" if self.ok else "coap: " + title(self.message).lower()
+
+
+class PeerServer(Protocol):
+    """What a peer needs of the server that it belongs to."""
+
+    context: aiocoap.Context
+    model: Model
+    log: logging.Logger
+    tuning: TransportTuning
+    timeout: float  # seconds
+    running: bool
+
+    def say(self, endpoint: str, text: str) -> None: ...
+
+    def happened(self, kind: str, endpoint: str, device: Peer | None, detail=None) -> None: ...
+
+    def notified(self, observation: Observation, answer: Answer) -> None: ...
+
+    def observation_ended(self, observation: Observation) -> None: ...
+
+    def tokens_of(self, remote): ...
+
+    def request_with_token(self, message: Message, token: bytes, tokens=None) -> Request: ...
 
 
 class Observation:
@@ -218,7 +240,7 @@ class Observation:
 class Peer:
     """An address with an endpoint name; the base of a registered Device and of a bootstrap session."""
 
-    def __init__(self, server: Server, endpoint: str, remote):
+    def __init__(self, server: PeerServer, endpoint: str, remote):
         self.server, self.endpoint, self.remote = server, endpoint, remote
         self.root = ""  # the alternate path
         self.timeout = server.timeout

@@ -84,6 +84,7 @@ class Client:
     pollers: list[Callable[[int], int]]
     endpoint: str | None
     suspended: bool
+    tree: Any  # for objects of one's own: docs/api.md, Objects
 
     def __init__(
         self,

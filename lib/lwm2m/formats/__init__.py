@@ -29,8 +29,9 @@ _DRAFT_TLV = const(1542)
 _DRAFT_JSON = const(1543)
 _OMA_TEXT = const(11541)
 
-# Numbers and files. A registration names the formats of the first lines, in this order (Core 1.1.1 6.2.1).
-_ANNOUNCED = const(6)
+# Numbers and files. A registration names the formats of the lines before that of text, in this order (Core 1.1.1
+# 6.2.1). The packer takes out the lines whose files an image lacks, and makes _COMPLETE 1.
+_COMPLETE = const(0)
 # fmt: off
 _FILES = (
     CBOR, "cbor",
@@ -64,7 +65,12 @@ def find_format(number):
     return found
 
 
+def has_format(number):
+    """Does the image have a content format? Where its list is complete, without loading the format's file."""
+    return number in _FILES and (_COMPLETE or find_format(number) is not None)
+
+
 def announced():
     """The numbers of the formats that a registration names, of those that this image has."""
-    numbers = [_FILES[2 * line] for line in range(_ANNOUNCED)]
-    return [number for number in numbers if find_format(number)]
+    numbers = [_FILES[at] for at in range(0, _FILES.index(TEXT), 2)]
+    return [number for number in numbers if has_format(number)]

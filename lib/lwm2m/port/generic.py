@@ -27,8 +27,11 @@ def time():
 
 
 def ready(ms=0):
-    for _ in _poll.ipoll(ms):
-        return True
+    try:
+        for _ in _poll.ipoll(ms):
+            return True
+    except OSError:
+        pass  # a signal came in between
     return False
 
 

@@ -12,7 +12,17 @@ from .generic import urandom as _urandom
 _hashlib = module("hashlib")
 _time = module("time")
 _MOST_FOREIGN = const(16)
+_COLLECT = const(8192)  # bytes of heap that are taken between two collections
 _pool = b""
+
+try:
+    _gc = module("gc")
+    # The application's own setting stays. By itself MicroPython collects when the heap is full: what lives long is
+    # by then all over it, and no datagram finds room.
+    if _gc.threshold() < 0:
+        _gc.threshold(_COLLECT)
+except (ImportError, AttributeError):
+    pass  # not in this firmware
 
 
 def urandom(n):

@@ -411,7 +411,10 @@ class Registration(Session):
         if self.state != REGISTERED:
             return -1
         self.tree.minor = self.minor  # another server may have another version
-        if (self.update_parts or client.now_s >= self.due) and not coap.at_nstart():
+        wait = -1
+        if not (self.update_parts or client.now_s >= self.due):
+            wait = min(self.due - client.now_s, LONGEST_SLEEP) * 1000 + 1
+        elif not coap.at_nstart():
             self.update()
             return 0
         if self.deferred:
@@ -420,7 +423,6 @@ class Registration(Session):
             return LOCKED_WAIT
         if self.sends:
             self.sends[0].poll(now)
-        wait = min(max(self.due - client.now_s, 0), LONGEST_SLEEP) * 1000 + 1
         if self.in_queue_mode and not self.asleep:
             wait = sooner(wait, self.stay_awake(now))
         wait = sooner(wait, reporting.poll(self, now))

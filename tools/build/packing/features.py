@@ -47,6 +47,36 @@ def resolve(package: Package, public: Public, spelled: set[str]) -> dict[str, ob
     return known
 
 
+# lists of files
+
+
+def complete_lists(package: Package) -> None:
+    """A module with `_COMPLETE = const(0)` has a list `_FILES = (key, "file", ...)` of files beside it: it keeps
+    the pairs whose files are in the image, and _COMPLETE becomes 1. To be called before constants are put in."""
+    for module in package.own():
+        marks = {
+            node.targets[0].id: node
+            for node in module.tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+        if "_COMPLETE" not in marks:
+            continue
+        files = marks.get("_FILES")
+        if not files or not isinstance(files.value, ast.Tuple) or len(files.value.elts) % 2:
+            raise module.error(marks["_COMPLETE"], "no list _FILES of pairs")
+        marks["_COMPLETE"].value = placed(
+            ast.parse("const(1)", mode="eval").body, marks["_COMPLETE"]
+        )
+        folder = ".".join(module.folder)
+        kept = []
+        for key, name in zip(files.value.elts[::2], files.value.elts[1::2]):
+            if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
+                raise module.error(name, "not the name of a file")
+            if child(folder, name.value) in package.modules:
+                kept += [key, name]
+        files.value.elts = kept
+
+
 # imports
 
 
