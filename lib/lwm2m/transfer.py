@@ -82,8 +82,6 @@ class Transfer:
     verify: verify(slot) looks at the whole package, and returns False, or raises ValueError, for a damaged one
     ca: the certificate (DER) that an https server is checked against, False: none is checked; None: no https"""
 
-    retries = _RETRIES
-    delay = _RETRY_DELAY
     sha256 = accept = verify = ca = None
     uri = ""
     etag = b""
@@ -102,6 +100,8 @@ class Transfer:
         self.slot = slot
         self.done = done
         self.changed = changed
+        self.retries = _RETRIES
+        self.delay = _RETRY_DELAY
         self.due = -1  # seconds, of the next attempt, or of the end of a push that rests
         self.attempts = 0
         client.pollers.append(self.poll)
