@@ -154,7 +154,7 @@ class Fetch:
             context.verify_mode = tls.CERT_NONE
         else:
             context.verify_mode = tls.CERT_REQUIRED
-            context.load_verify_locations(cadata=ca)
+            context.load_verify_locations(ca)
         return context.wrap_socket(
             self.socket, server_hostname=self.name, do_handshake_on_connect=False
         )

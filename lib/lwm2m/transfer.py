@@ -82,8 +82,6 @@ class Transfer:
     verify: verify(slot) looks at the whole package, and returns False, or raises ValueError, for a damaged one
     ca: the certificate (DER) that an https server is checked against, False: none is checked; None: no https"""
 
-    retries = _RETRIES
-    delay = _RETRY_DELAY
     sha256 = accept = verify = ca = None
     uri = ""
     etag = b""
@@ -102,6 +100,8 @@ class Transfer:
         self.slot = slot
         self.done = done
         self.changed = changed
+        self.retries = _RETRIES
+        self.delay = _RETRY_DELAY
         self.due = -1  # seconds, of the next attempt, or of the end of a push that rests
         self.attempts = 0
         client.pollers.append(self.poll)
@@ -201,6 +201,8 @@ class Transfer:
             self.fail(INVALID_URI)
         except OSError:
             self.lost()
+        except Exception as error:
+            self.failed(error)
 
     def open_source(self, now):
         """What fetches self.uri; ValueError where it is none, ImportError where the image has no part for its scheme,
@@ -380,7 +382,14 @@ class Transfer:
             return -1
         source = self.source
         if source and self.fetching:
-            return source.poll(now)
+            try:
+                return source.poll(now)
+            except Exception as error:
+                # no memory, most likely: as a lost connection, so that it is not for ever
+                sys.print_exception(error)
+                if self.source is source:
+                    self.lost()
+                return 0
         if self.due < 0:
             return -1
         left = self.due - self.client.now_s

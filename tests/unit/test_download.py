@@ -1,5 +1,7 @@
 # Object 5 fetches: Block2 over the session or a route of its own, resumed after losses and restarts
 # SPDX-License-Identifier: MIT
+import gc
+
 import lwm2m_port
 from dtls_server import SecureLink
 from link import *
@@ -346,4 +348,60 @@ def test_a_sleeper_fetches():
     files = Repository(link.server)
     fetch(link)
     link.until(lambda: len(files.asked) == 2)
+    assert ended(link) == (2, 0)
+
+
+class Sink(RamSlot):
+    """A slot that keeps nothing but the count."""
+
+    count = 0
+
+    def open(self, offset=0):
+        self.count = offset
+        return offset
+
+    def offset(self):
+        return self.count
+
+    def write(self, data):
+        self.count += len(data)
+
+
+class Endless(Repository):
+    """A package of so many equal bytes, that are not kept here either."""
+
+    def __init__(self, peer, size):
+        super().__init__(peer, b"")
+        self.size = size
+        self.block = bytes(512)
+
+    def reply(self, m):
+        if m.code != GET:
+            return self.accept(m)
+        offset = (m.opt(BLOCK2) >> 4) * 512
+        if offset > 4096:
+            del self.peer.heard[:], self.peer.requests[:]  # or the test would hold all of it
+        return (
+            0x45,
+            [(BLOCK2, offset // 512 << 4 | (offset + 512 < self.size) << 3 | 5), (ETAG, b"v")],
+            self.block,
+        )
+
+
+def test_the_heap_of_a_long_download():
+    # 256 KB are as good as a megabyte here: what grows with the package shows by the first part of it
+    if not hasattr(gc, "mem_alloc"):
+        raise Skip("no count of the heap")
+    link = device(Sink())
+    Endless(link.server, 1 << 18)
+    fetch(link)
+    link.until(lambda: link.slot.count >= 8192)
+    del link.events[:], link.times[:]
+    link.past = 0
+    gc.collect()
+    early = gc.mem_alloc()
+    link.until(lambda: link.slot.count >= (1 << 18) - 512)
+    del link.events[:], link.times[:]
+    gc.collect()
+    assert gc.mem_alloc() - early < 1024, gc.mem_alloc() - early
     assert ended(link) == (2, 0)

@@ -20,7 +20,7 @@ _HOMES = {"Client": "client", "Lwm2m": "quectel", "lwm2m": "quectel", "LATER": "
 _HOMES |= {"CoapError": "coap/numbers"}
 _HOMES |= dict.fromkeys(("ticks_ms", "ticks_add", "ticks_diff", "time", "ready"), "port/generic")
 # Names for type checkers alone.
-_TYPES = {"Value", "Values", "Event", "Channel"}
+_TYPES = {"Value", "Values", "Event", "Channel", "Slot"}
 # What Client sets up by itself.
 _BUILT_IN = {"device"}
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import Client
+from ..transfer import Slot, Transfer
 
 class Firmware:
     """An instance of object 5. Options are the attributes below, and those of its Transfer."""
@@ -16,8 +17,8 @@ class Firmware:
     state: int
     result: int
     progress: tuple[int, int]
-    transfer: Any
-    def __init__(self, client: Client, slot: Any, instance: int = 0, **options: Any) -> None: ...
+    transfer: Transfer
+    def __init__(self, client: Client, slot: Slot, instance: int = 0, **options: Any) -> None: ...
     def downloaded(self, ok: bool = True, result: int = ...) -> None: ...
     def apply(self) -> bool: ...
     def defer(self, seconds: int = 0) -> bool: ...
