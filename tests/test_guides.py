@@ -17,6 +17,7 @@ from tools.build import deploy, firmware, profiles
 from tools.build.mpy import micropython
 from tools.build.profiles import ROOT
 from tools.emulator.qemu import QEMU, Qemu
+from tools.server.desk_console import DeskConsole
 
 pytestmark = pytest.mark.needs("micropython")
 REGISTERED = "REGISTRATION_COMPLETE"
@@ -100,6 +101,15 @@ def board(folder, library, program="main.py"):
     return Process(
         micropython(), program, folder=folder, env={"MICROPYPATH": f"{folder}:{library}:.frozen"}
     )
+
+
+def test_the_prompts_commands_exist():
+    for name in ("getting-started", "custom-objects", "security"):
+        text = (ROOT / "docs" / f"{name}.md").read_text()
+        (block, *more) = re.findall(r"```console\n(.*?)```", text, re.S)
+        assert not more
+        for line in block.splitlines():
+            assert hasattr(DeskConsole, "do_" + line.split()[0].replace("-", "_")), line
 
 
 @pytest.mark.parametrize("kind", ["source", "packed"])
@@ -186,11 +196,11 @@ def test_an_object_of_ones_own(tmp_path, packed):
                 await desk.read("42800/0/1", r"2\.05 Content 12\.5")
                 desk.type("write 42800/0/0 true")
                 await device.says("valve 0 opens")
-                desk.type("execute 42800/0/3")
+                desk.type("exec 42800/0/3")
                 await desk.says("4.05")
                 desk.type("write 42800/0/0 false")
                 await device.says("valve 0 closes")
-                desk.type("execute 42800/0/3")
+                desk.type("exec 42800/0/3")
                 await desk.says("2.04.*")
                 await desk.read("42800/0/1", r"2\.05 Content 0")
                 desk.type("write 42800/0/2 2000")
@@ -212,7 +222,7 @@ def test_a_key_of_the_boards_own(tmp_path, packed):
             (tmp_path / "given.py").write_text(lines.read_text())
             async with board(tmp_path, packed(profiles.DEFAULT), "given.py"):
                 await desk.says("<- Register ")
-                await desk.read("3/0/0", r"2\.05 Content MicroPython")
+                await desk.read("3/0/0", r"<- 2\.05 Content")
 
     async def own():
         key = bytes(range(16)).hex()
@@ -220,7 +230,7 @@ def test_a_key_of_the_boards_own(tmp_path, packed):
             (tmp_path / "psk.py").write_text(desk.program(guides.guide("security")["psk.py"]))
             async with board(tmp_path, packed(profiles.DEFAULT), "psk.py") as device:
                 await device.says(REGISTERED)
-                await desk.read("3/0/0", r"2\.05 Content MicroPython")
+                await desk.read("3/0/0", r"<- 2\.05 Content")
         async with Desk("--psk", f"board-1={key[::-1]}") as desk:
             (tmp_path / "psk.py").write_text(desk.program(guides.guide("security")["psk.py"]))
             async with board(tmp_path, packed(profiles.DEFAULT), "psk.py") as device:
