@@ -54,6 +54,7 @@ async def test_commands(capsys, tmp_path):
         wire = [
             ("write 3/0/14 '+02:00'", ("PUT", "/3/0/14")),
             ("write 1/0 1=60 6=1", ("PUT", "/1/0")),
+            ("write 1/0/6 true", ("PUT", "/1/0/6")),
             ("update 3/0 14=Z 15=UTC", ("POST", "/3/0")),
             ("writemulti 3/0/14=Z", ("PUT", "/3/0/14")),
             ("writemulti 3/0/14=Z 1/0/1=60 -c", ("iPATCH", "/")),

@@ -127,6 +127,9 @@ class Console:
         kind = self.server.model.type(path)
         if kind == "Opaque":
             return bytes.fromhex(text)
+        if kind == "Boolean":
+            # As the prompt shows it, too.
+            text = {"true": "1", "false": "0"}.get(text.lower(), text)
         return formats.from_text(kind, text)
 
     def values(self, path: str, words) -> dict:
