@@ -12,7 +12,10 @@ _FOLDERS = (
     ("session", "bootstrap registration resume session connect"),
     ("management", "dispatch composite discover operations"),
     ("reporting", "observations composite attributes send storing timeseries"),
-    ("formats", "__init__ json link lwm2m_cbor opaque senml_cbor senml_json senml cbor text tlv"),
+    (
+        "formats",
+        "__init__ json link lwm2m_cbor opaque senml_cbor senml_json json_text senml cbor text tlv",
+    ),
     (
         "objects",
         "access binary connmon connstat device light location portfolio sensor timer",
