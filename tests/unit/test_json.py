@@ -110,7 +110,6 @@ NO_JSON = (
     b'["a"1]',
     b"[1]2",
     b"[truefalse]",
-    b"[tru]",
     b"[nul]",
     b"[True]",
     b"[01]",

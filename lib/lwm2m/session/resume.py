@@ -5,6 +5,7 @@ from ..ids import SECURITY
 from ..port import binascii, time
 from ..reporting.attributes import NAMES, Attributes
 from ..reporting.observations import from_record, resource_changed
+from .session import FAR
 
 _FORM = const(2)  # another one where what is saved has another form
 
@@ -67,8 +68,11 @@ def wake(session, now):
             return
         form, expires, lifetime, minor, links, location, attributes, observations = loads(data)
         shift = client.now_s - time()
+        expires += shift
+        if not lifetime:
+            expires = client.now_s + FAR  # it has no end
         # more than the lifetime is left where the clock lost its time
-        if form != _FORM or not client.now_s < expires + shift <= client.now_s + lifetime:
+        if form != _FORM or not client.now_s < expires <= client.now_s + (lifetime or FAR):
             return
         location = [binascii.unhexlify(segment) for segment in location]
         session.attributes = [attached(path, values) for path, values in attributes]
@@ -81,7 +85,7 @@ def wake(session, now):
         session.observations = []
         return
     session.location = location
-    session.expires = expires + shift
+    session.expires = expires
     session.minor = session.tree.minor = minor
     session.restore_parts(lifetime, objects(session) != links)
     # what happened meanwhile is not known

@@ -47,6 +47,7 @@ BOOTSTRAPPING = const(8)  # with the bootstrap server: it may write
 MOST_DEFERRED = const(4)
 PATIENCE = const(247)  # seconds that a request, and so its server, waits for the delayed answer
 MOST_SNAPSHOTS = const(2)
+FAR = const(1 << 28)  # seconds: far ahead, and yet an integer that is no object
 LONGEST_SLEEP = const(1000)  # seconds: the clock is looked at once in a while
 
 # the defaults of the retries, 1/x/17 to 19
