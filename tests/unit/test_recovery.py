@@ -163,6 +163,44 @@ def test_an_update_ends_before_the_lifetime_does():
         assert link.ms < end
 
 
+def test_the_longest_update_ends_in_time():
+    """The longest timeouts there are, and a poll() that comes some ms late each time."""
+    before = endpoint.urandom
+    endpoint.urandom = lambda n: b"\xff" * n
+    try:
+        for lifetime in (3600, 1800):
+            link = Link(lifetime=lifetime)
+            s = link.server
+            end = link.ms + lifetime * 1000
+            s.reply = lambda m: None if m.path() == UPDATE else s.accept(m)
+            link.until("REG_UPDATE", lifetime)
+            while "REG_TIMEOUT" not in link.names():
+                wait = link.client.poll(link.ticks())
+                link.deliver()
+                link.ms += max(wait, 0) + 5
+            assert 30000 <= end - link.ms <= 32000, end - link.ms
+    finally:
+        endpoint.urandom = before
+
+
+def test_a_short_lifetime_does_not_lapse():
+    """The server takes no update: a new registration comes within the lifetime, also of a short one."""
+    for lifetime in (20, 40, 60, 120, 200, 300):
+        link = Link(lifetime=lifetime)
+        s = link.server
+        s.reply = lambda m: None if m.path() == UPDATE else s.accept(m)
+        end = link.ms + lifetime * 1000
+        link.until("REG_UPDATE", lifetime)
+        assert end - link.ms >= min(lifetime * 500, 123000) - 2000
+        link.until("REGISTRATION_COMPLETE", lifetime)
+        assert link.ms < end, (lifetime, link.ms - end)
+        # an answer ends it
+        s.reply = s.accept
+        n = len(s.requests)
+        link.run(10 * lifetime)
+        assert "/rd" not in paths(s, n)
+
+
 def test_no_network():
     link = Link(start=False)
     link.client.set("/1/0/17", 2)

@@ -295,8 +295,7 @@ class Registration(Session):
         an answer, and then the server is to be reached anew."""
         coap = self.coap
         wait = 2 * coap.transmit_span() + coap.ack_timeout * coap.random_factor // 1000
-        # the second that has begun counts
-        return self.return_time() + wait // 1000 + 1
+        return self.return_time() + (wait + 999) // 1000
 
     def return_time(self):
         """How many seconds a handshake, if there is one, and a new registration may take."""
@@ -344,7 +343,7 @@ class Registration(Session):
         # A short lifetime has no room for all retransmissions: a quarter is left to register anew.
         quarter = self.lifetime() // 4
         self.give_up = max(
-            self.expires - min(self.return_time(), quarter),
+            self.expires - min(self.return_time() + 1, quarter),  # poll() may come some ms late
             client.now_s + min(SHORTEST_TRY, quarter),
         )
         self.update_parts = 0
@@ -437,7 +436,7 @@ class Registration(Session):
             return LOCKED_WAIT
         if self.sends:
             self.sends[0].poll(now)
-        wait = min(max(self.due - client.now_s, 0), LONGEST_SLEEP) * 1000 + 1
+        wait = min(max((self.give_up or self.due) - client.now_s, 0), LONGEST_SLEEP) * 1000 + 1
         if self.in_queue_mode and not self.asleep:
             wait = sooner(wait, self.stay_awake(now))
         wait = sooner(wait, reporting.poll(self, now))
