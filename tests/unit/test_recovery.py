@@ -230,6 +230,38 @@ def test_no_network():
     assert link.client.stat() == 2
 
 
+def test_no_network_to_send_to():
+    """The channel opens, and what is sent does not get out: no attempt of the sequence either."""
+
+    def raises_it(buf, start, end):
+        raise OSError(101)
+
+    for broken in (raises_it, lambda buf, start, end: False):
+        link = Link(start=False)
+        s = link.server
+        link.client.set("/1/0/17", 2)
+        tries = []
+
+        def send(buf, start, end):
+            tries.append(link.ms)
+            return broken(buf, start, end)
+
+        real = s.send
+        s.send = send
+        link.client.start()
+        link.run(2 * 3600)
+        assert "NETWORK_ERROR" not in link.names() and link.client.stat() == 1
+        gaps = [b - a for a, b in zip(tries, tries[1:])]
+        assert max(gaps) <= 300000 and tries[-1] > link.ms - 300000
+        assert set(printed()) <= {OSError}
+        s.send = real
+        link.until("REGISTRATION_COMPLETE", 300)
+        # what got out, and is not answered, counts
+        s.reply = lambda m: None
+        link.client.start()
+        link.until("NETWORK_ERROR", 600)
+
+
 def test_the_port_says_that_the_network_is_there():
     link = Link(start=False)
     real = link.client.transport

@@ -322,6 +322,9 @@ class Session:
     def fail(self, event):
         """An attempt failed: again after a while, or, at the end of the sequence, what else is left."""
         client = self.client
+        carrier = self.dtls or self.coap
+        if carrier and carrier.unsent:
+            return self.no_network()
         self.emit(event)
         if self.state == IDLE:
             return  # the application stopped it
