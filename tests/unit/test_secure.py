@@ -493,3 +493,25 @@ def test_no_room_to_save_is_no_end():
     x.client.update()
     x.until("REG_UPDATE_COMPLETE", 100)
     assert x.client.stat() == 2 and files
+
+
+def test_no_lapse_where_the_server_lost_the_session():
+    """A restarted server hears nothing but a new handshake: it comes within the lifetime, also of a short one."""
+    for lifetime in (20, 60, 180, 250, 600):
+        x = SecureLink(lifetime=lifetime)
+        s = x.server
+        real = s.hear
+        for k in range(3):
+            s.dtls = Server(seed=lifetime + k)
+            lost = [True]
+
+            def hear(d):
+                lost[0] = lost[0] and d[0] != 22  # a record of a handshake
+                if not lost[0]:
+                    real(d)
+
+            s.hear = hear
+            end = x.ms + lifetime * 1000
+            x.until("REG_UPDATE", lifetime)
+            x.until("REGISTRATION_COMPLETE", lifetime)
+            assert x.ms < end, (lifetime, x.ms - end)
