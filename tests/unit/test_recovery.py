@@ -201,6 +201,17 @@ def test_a_short_lifetime_does_not_lapse():
         assert "/rd" not in paths(s, n)
 
 
+def test_how_long_a_message_is_retransmitted():
+    for options, span in (
+        ({}, 45000),
+        ({"max_retransmit": 0}, 0),
+        ({"max_retransmit": 2}, 9000),
+        ({"ack_timeout": 1000, "random_factor": 2000, "max_retransmit": 3}, 14000),
+    ):
+        link = Link(**options)
+        assert link.client.sessions[0].coap.transmit_span() == span, options
+
+
 def test_no_network():
     link = Link(start=False)
     link.client.set("/1/0/17", 2)
