@@ -54,7 +54,10 @@ FEATURES = {
     "cbor": ("formats/cbor.py", "formats/senml.py", "formats/senml_cbor.py"),
     "composite": ("management/composite.py", "reporting/composite.py"),
     "send": ("reporting/send.py",),
-    "resume": ("session/resume.py",),  # for the options load and save of an image with dtls
+    "resume": (
+        "session/resume.py",
+        "formats/json_text.py",
+    ),  # for the options load and save of an image with dtls
     "objects": (
         "model/tables/standard.py",
         "objects/access.py",
@@ -78,7 +81,13 @@ FEATURES = {
     # Machine code: in frozen images, or as .mpy for one architecture; no profile has it.
     "viper": ("crypto/viper.py",),
     "native": ("dtls/channel.py", "dtls/native.py", "dtls/numbers.py"),
-    "json": ("formats/cbor.py", "formats/senml.py", "formats/senml_json.py", "formats/json.py"),
+    "json": (
+        "formats/cbor.py",
+        "formats/senml.py",
+        "formats/senml_json.py",
+        "formats/json.py",
+        "formats/json_text.py",
+    ),
     "lwm2m_cbor": ("formats/cbor.py", "formats/senml.py", "formats/lwm2m_cbor.py"),
     "series": ("reporting/timeseries.py", "reporting/storing.py"),
     "shell": ("shell.py",),

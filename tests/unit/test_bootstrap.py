@@ -737,3 +737,77 @@ def test_a_long_discover():
         number += 1
     links = whole.split(b",")
     assert number and len([x for x in links if x.startswith(b"</1/")]) >= 30, links
+
+
+def test_an_empty_account_is_none():
+    """The client makes /0/0 for set(); where nothing was put into it a bootstrap does not fail for it."""
+    link = Link(uri=None, start=False)
+    link.account(1, "coap://boot", 0, True)
+    b = link.peer("boot")
+    link.client.start()
+    link.until("BOOTSTRAP_REG_COMPLETE")
+    assert b.put("/0/2", security("coap://server", 101), TLV).code == _CHANGED
+    assert b.put("/1/0", server(101), TLV).code == _CHANGED
+    assert b.post("/bs").code == _CHANGED
+    link.until("REGISTRATION_COMPLETE")
+    # one that lacks its address is refused still
+    link = Link(uri=None, start=False)
+    link.account(1, "coap://boot", 0, True)
+    link.client.set("/0/0/10", 7)
+    b = link.peer("boot")
+    link.client.start()
+    link.until("BOOTSTRAP_REG_COMPLETE")
+    assert b.put("/0/2", security("coap://server", 101), TLV).code == _CHANGED
+    assert b.put("/1/0", server(101), TLV).code == _CHANGED
+    assert b.post("/bs").code == _ACCEPT
+
+
+def test_its_own_account_in_another_instance():
+    """The server may not delete its account: written to another instance, that is the one, and no second."""
+    own = tlv(0, "coap://boot") + tlv(1, 1) + tlv(2, 3)
+    link, b = started()
+    accounts(b)
+    assert b.put("/0/5", own, TLV).code == _CHANGED
+    assert b.post("/bs").code == _CHANGED
+    link.until("REGISTRATION_COMPLETE")
+    assert sorted(ids(link.client, 0)) == [1, 5] and link.client.get("/0/5/0") == "coap://boot"
+    # it goes on listening, and may write again
+    assert b.put("/1/0", server(101, 700), TLV).code == _CHANGED
+    assert b.post("/bs").code == _CHANGED
+    # twice is one too many; all is as it was then
+    link, b = started()
+    before = state(link)
+    accounts(b)
+    for path in ("/0/5", "/0/6"):
+        assert b.put(path, own, TLV).code == _CHANGED
+    assert b.post("/bs").code == _ACCEPT
+    link.until("BOOTSTRAP_REG_FAILURE", 5)
+    assert state(link) == before
+
+
+def test_access_control_outlives_a_failed_bootstrap():
+    try:
+        from lwm2m.model.tables.standard import TABLE
+        from lwm2m.objects import access
+    except ImportError:
+        raise Skip("no access control in this image")
+    link, b = factory(bootstrap_timeout=60)
+    c = link.client
+    c.objects(TABLE)
+    for k, host in ((1, "old"), (2, "second")):
+        link.account(k, "coap://" + host, k)
+    c_access = access.setup(c)
+    c_access.give(3, 0, 1)
+    c.start()
+    link.until("REGISTRATION_COMPLETE")
+    link.run(2)
+    c.delete("/2/0")
+    assert link.peer("second").put("/3/0/14", b"+01:00").code == 0x81
+    # all accounts go, and nothing takes their place
+    c.start(bootstrap=True)
+    link.until("BOOTSTRAP_REG_COMPLETE")
+    assert b.delete("/1").code == _DELETED and b.delete("/2").code == _DELETED
+    link.until("BOOTSTRAP_REG_FAILURE", 100)
+    link.run(5)
+    assert c.stat() == 2 and not ids(c, 2)
+    assert link.peer("second").put("/3/0/14", b"+01:00").code == 0x81

@@ -1,9 +1,10 @@
 # The JSON of LwM2M 1.0 (Core 1.0.2 6.4.4): the examples of the specification, types, malformed data
 # SPDX-License-Identifier: MIT
 
+from link import Link
 from link import json as host
 from codec import *
-from lwm2m.formats import json
+from lwm2m.formats import json, senml_json
 from test_senml import device, full, values
 
 # Core 1.0.2 6.4.4: the device object, its instance being part of the request
@@ -86,6 +87,102 @@ def test_refused():
         assert bad(json, t, path, d), path
     d = b'{"bn":"/1000/0/","e":[' + b",".join([b'{"n":"2","v":5}'] * 257) + b"]}"
     assert bad(json, t, "/1000/0", d)
+
+
+# what json.loads() takes on some MicroPython, or on all: brackets, commas, colons, escapes, numbers, ends
+NO_JSON = (
+    b"[1}",
+    b'{"y":1]',
+    b"[[1]}",
+    b"[1 2]",
+    b"[1,,2]",
+    b"[,1]",
+    b"[1,]",
+    b"[1:2]",
+    b'{"y",1}',
+    b'{"y":1,}',
+    b'{"y":1 "z":2}',
+    b'{"y":1:2}',
+    b'{"y"}',
+    b'{"y":}',
+    b"{y:1}",
+    b"{1:1}",
+    b'["a"1]',
+    b"[1]2",
+    b"[truefalse]",
+    b"[nul]",
+    b"[True]",
+    b"[01]",
+    b"[-]",
+    b"[+1]",
+    b"[1.]",
+    b"[.5]",
+    b"[1e]",
+    b"[1e+]",
+    b"[0x10]",
+    b'["\\q"]',
+    b'["\\u12g4"]',
+    b'["\\u12"]',
+    b'["a\x1f"]',
+    b"['a']",
+    b"[1",
+    b'["a',
+    b"[" * 40 + b"]" * 40,
+)
+IS_JSON = (
+    b"[]",
+    b"{}",
+    b'[ 1 , -0 , 0.5 , -12.25e+2, 1E2, true,false , null , "" ]',
+    b'{"y":{"z":[[],{}]},"":[{}]}',
+    b'["\\u00e9\\n\\"\\\\\\/", "]}"]',
+)
+
+
+def test_what_is_no_json():
+    t = tree()
+    for fmt, around in (
+        (json, b'{"bn":"/1000/0/","x":%s,"e":[{"n":"2","v":5}]}'),
+        (json, b'{"bn":"/1000/0/","e":[{"n":"2","x":%s,"v":5}]}'),
+        (json, b'{"e":[{"n":"2","v":5}],"bn":"/1000/0/","x":%s}'),
+        (senml_json, b'[{"bn":"/1000/0/","n":"2","v":5,"x":%s}]'),
+    ):
+        for part in IS_JSON:
+            assert decode(fmt, t, "/1000/0", around % part) == [(0, 2, -1, 5)], (around, part)
+        for part in NO_JSON:
+            assert bad(fmt, t, "/1000/0", around % part), (around, part)
+    record = b'{"n":"/1000/0/2","v":5}'
+    for before, between, behind in (
+        (b"[", b"", b"]"),
+        (b"[,", b",", b"]"),
+        (b"[", b",", b",]"),
+        (b"[", b",,", b"]"),
+        (b"[", b",", b"}"),
+        (b"[", b",", b"]]"),
+        (b"[", b",", b"] x"),
+        (b"[", b",", b"]\0"),
+        (b"[", b",", b""),
+        (b"x[", b",", b"]"),
+    ):
+        pack = before + record + between + record + behind
+        assert bad(senml_json, t, "/1000/0", pack), pack
+        assert bad(json, t, "/1000/0", b'{"e":' + pack + b"}"), pack
+    # the array is that of the name "e", wherever it stands
+    data = b'{"x":[{"n":"/1000/0/2","v":7}],"e":[%s]}' % record
+    assert decode(json, t, "/1000/0", data) == [(0, 2, -1, 5)]
+
+
+def test_a_write_that_is_no_json():
+    link = Link()
+    for number in (110, 11543):
+        for value, code in (("[1}", 0x80), ("[1]", 0x44)):
+            body = '{"n":"/3/0/14","%s":"+09:00","x":%s}' % (
+                "vs" if number == 110 else "sv",
+                value,
+            )
+            body = "[%s]" % body if number == 110 else '{"e":[%s]}' % body
+            link.client.set("/3/0/14", "Z")
+            assert link.server.put("/3/0/14", body.encode(), number).code == code, body
+            assert link.client.get("/3/0/14") == ("Z" if code == 0x80 else "+09:00")
 
 
 def test_malformed_data():

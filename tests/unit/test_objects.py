@@ -167,6 +167,9 @@ def test_timer_one_shot():
     for _ in (1, 2):
         assert x.server.put("/3340/0/5544", b"0").code == 0x44
         assert text(x, "/3340/0/5544") == "0.0"
+    # not in whole seconds
+    assert x.server.put("/3340/0/5544", b"7.25").code == 0x44
+    assert text(x, "/3340/0/5544") == "7.25"
     assert x.server.put("/3340/0/5526", b"5").code == 0x80
     assert x.server.put("/3340/0/5521", b"-1").code == 0x80
 

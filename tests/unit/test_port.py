@@ -112,3 +112,23 @@ def test_clock():
     assert generic.ticks_diff(generic.ticks_add(a, 1000), a) == 1000
     assert generic.time() > 1600000000
     assert len(generic.urandom(5)) == 5 and generic.urandom(16) != generic.urandom(16)
+
+
+def test_what_does_not_get_out():
+    """No route is told; a refusal by the host is the answer of a network that is there."""
+
+    class Broken:
+        def __init__(self, number):
+            self.number = number
+
+        def send(self, data):
+            raise OSError(self.number)
+
+    channel = generic.open_udp("127.0.0.1", 9)
+    real = channel.s
+    for number, there in ((101, False), (113, False), (100, False), (111, True)):
+        channel.s = Broken(number)
+        assert (channel.send(b"x", 0, 1) is not False) == there, number
+    channel.s = real
+    assert channel.send(b"x", 0, 1) is not False
+    channel.close()

@@ -163,6 +163,55 @@ def test_an_update_ends_before_the_lifetime_does():
         assert link.ms < end
 
 
+def test_the_longest_update_ends_in_time():
+    """The longest timeouts there are, and a poll() that comes some ms late each time."""
+    before = endpoint.urandom
+    endpoint.urandom = lambda n: b"\xff" * n
+    try:
+        for lifetime in (3600, 1800):
+            link = Link(lifetime=lifetime)
+            s = link.server
+            end = link.ms + lifetime * 1000
+            s.reply = lambda m: None if m.path() == UPDATE else s.accept(m)
+            link.until("REG_UPDATE", lifetime)
+            while "REG_TIMEOUT" not in link.names():
+                wait = link.client.poll(link.ticks())
+                link.deliver()
+                link.ms += max(wait, 0) + 5
+            assert 30000 <= end - link.ms <= 32000, end - link.ms
+    finally:
+        endpoint.urandom = before
+
+
+def test_a_short_lifetime_does_not_lapse():
+    """The server takes no update: a new registration comes within the lifetime, also of a short one."""
+    for lifetime in (20, 40, 60, 120, 200, 300):
+        link = Link(lifetime=lifetime)
+        s = link.server
+        s.reply = lambda m: None if m.path() == UPDATE else s.accept(m)
+        end = link.ms + lifetime * 1000
+        link.until("REG_UPDATE", lifetime)
+        assert end - link.ms >= min(lifetime * 500, 123000) - 2000
+        link.until("REGISTRATION_COMPLETE", lifetime)
+        assert link.ms < end, (lifetime, link.ms - end)
+        # an answer ends it
+        s.reply = s.accept
+        n = len(s.requests)
+        link.run(10 * lifetime)
+        assert "/rd" not in paths(s, n)
+
+
+def test_how_long_a_message_is_retransmitted():
+    for options, span in (
+        ({}, 45000),
+        ({"max_retransmit": 0}, 0),
+        ({"max_retransmit": 2}, 9000),
+        ({"ack_timeout": 1000, "random_factor": 2000, "max_retransmit": 3}, 14000),
+    ):
+        link = Link(**options)
+        assert link.client.sessions[0].coap.transmit_span() == span, options
+
+
 def test_no_network():
     link = Link(start=False)
     link.client.set("/1/0/17", 2)
@@ -190,6 +239,38 @@ def test_no_network():
     link.client.start()
     link.run(1)
     assert link.client.stat() == 2
+
+
+def test_no_network_to_send_to():
+    """The channel opens, and what is sent does not get out: no attempt of the sequence either."""
+
+    def raises_it(buf, start, end):
+        raise OSError(101)
+
+    for broken in (raises_it, lambda buf, start, end: False):
+        link = Link(start=False)
+        s = link.server
+        link.client.set("/1/0/17", 2)
+        tries = []
+
+        def send(buf, start, end):
+            tries.append(link.ms)
+            return broken(buf, start, end)
+
+        real = s.send
+        s.send = send
+        link.client.start()
+        link.run(2 * 3600)
+        assert "NETWORK_ERROR" not in link.names() and link.client.stat() == 1
+        gaps = [b - a for a, b in zip(tries, tries[1:])]
+        assert max(gaps) <= 300000 and tries[-1] > link.ms - 300000
+        assert set(printed()) <= {OSError}
+        s.send = real
+        link.until("REGISTRATION_COMPLETE", 300)
+        # what got out, and is not answered, counts
+        s.reply = lambda m: None
+        link.client.start()
+        link.until("NETWORK_ERROR", 600)
 
 
 def test_the_port_says_that_the_network_is_there():

@@ -178,9 +178,15 @@ def test_what_is_no_value():
         (7, "3"),
         (7, ""),
         (7, (3, 65536)),
+        (7, (65536, 0)),
+        (7, "65536:0"),
+        (7, (-1, 0)),
+        (7, 1 << 32),
+        (7, -1),
     ):
         assert raises(ValueError, to_stored, kind, v), (kind, v)
     assert to_stored(7, "3:0") == to_stored(7, (3, 0)) == 3 << 16
+    assert to_stored(7, "65535:65535") == to_stored(7, (1 << 32) - 1) == (1 << 32) - 1
     assert to_stored(5, b"\xff") == b"\xff"
 
 

@@ -14,7 +14,7 @@ _FOLDERS = (
     ("reporting", "observations composite attributes send storing timeseries"),
     (
         "formats",
-        "__init__ json link lwm2m_cbor opaque senml_cbor senml_json senml stream cbor text tlv",
+        "__init__ json link lwm2m_cbor opaque senml_cbor senml_json json_text senml stream cbor text tlv",
     ),
     (
         "objects",

@@ -64,6 +64,7 @@ class Endpoint:
     max_retransmit = 4
     nstart = 1
     szx = 5  # the block size is 16 << szx
+    unsent = False  # the last message did not get out
     put_body = write_body
 
     def __init__(self, channel, writer, message, owner, recent=None):
@@ -95,7 +96,8 @@ class Endpoint:
     def flush(self):
         """Send what is in the buffer."""
         writer = self.writer
-        self.channel.send(writer.buffer, writer.headroom, writer.position)
+        self.unsent = True  # where send() raises
+        self.unsent = self.channel.send(writer.buffer, writer.headroom, writer.position) is False
 
     def send_empty(self, mtype, mid):
         """Send an acknowledgement or a reset."""

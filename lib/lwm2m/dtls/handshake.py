@@ -300,7 +300,7 @@ class Handshake:
             buffer = bytearray(datagram + bytes(room) + finished + bytes(connection.TAIL))
             connection.send_record(HANDSHAKE, buffer, start, start + len(finished), 0)
         else:
-            connection.socket.send(datagram, 0, start)
+            connection.transmit(datagram, 0, start)
 
     def poll(self, now):
         """Send again what was not answered; ms until the next time, or -1."""

@@ -76,7 +76,8 @@ class Datagram(io.IOBase):
         return length
 
     def write(self, buffer):
-        self.socket.send(buffer, 0, len(buffer))
+        self.unsent = True  # where send() raises
+        self.unsent = self.socket.send(buffer, 0, len(buffer)) is False
         return len(buffer)
 
     def ioctl(self, request, argument):
@@ -94,6 +95,7 @@ class Native:
     """
 
     HEAD = TAIL = 0
+    unsent = False  # the last datagram did not get out
     more = None
     session_id = b""
 

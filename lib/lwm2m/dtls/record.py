@@ -58,6 +58,7 @@ class Connection:
 
     HEAD = 32
     TAIL = 17
+    unsent = False  # the last datagram did not get out
 
     def __init__(
         self,
@@ -151,7 +152,7 @@ class Connection:
             self.send_record(ALERT, buffer, self.HEAD, self.HEAD + 2)
         else:
             record = b"\x15\xfe\xfd\0\0\0\0\0\0\xff\xff\0\2" + bytes((level, number))
-            self.socket.send(record, 0, len(record))
+            self.transmit(record, 0, len(record))
 
     def send_record(self, record_type, buffer, start, end, first=None):
         """Send buffer[start:end] as one record, in a datagram that begins at `first` if it is given."""
@@ -178,7 +179,12 @@ class Connection:
         struct.pack_into(
             self.header_format, data, header, record_type, _VERSION, number, self.peer_cid, length
         )
-        self.socket.send(buffer, header if first is None else first, end)
+        self.transmit(buffer, header if first is None else first, end)
+
+    def transmit(self, buffer, start, end):
+        """Send buffer[start:end] as a datagram."""
+        self.unsent = True  # where send() raises
+        self.unsent = self.socket.send(buffer, start, end) is False
 
     def send(self, buffer, start, end):
         """Send buffer[start:end], sealed where it lies; OSError where the connection is not open."""

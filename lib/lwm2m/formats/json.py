@@ -3,8 +3,9 @@
 from ..ids import ABSENT
 from ..model.tree import MULTIPLE
 from ..model.values import format_path
+from .json_text import check_end, name_end, part, skip_space, string_end, value_end
 from .senml import inside, put_digits, reader, walk
-from .senml_json import each_object, json, opaque, put_value
+from .senml_json import each_object, opaque, put_value
 
 # The names are those of SenML's earliest drafts; there is no version and no base value.
 _LABELS = ("", "bn", "", "n", "v", "sv", "bv", "ov")
@@ -40,17 +41,26 @@ def encode(writer, tree, oid, iid, rid, riid):
 
 def decode(data, start, end, tree, oid, iid, rid, riid, emit):
     data = memoryview(data)[start:end]
-    array = 0
-    while data[array] != ord("["):
-        array += 1
+    array = 0  # where no array begins
+    base_name = ""
+    position = skip_space(data, 0)
+    check_end(data, value_end(data, position))
+    if data[position] != ord("{"):
+        raise ValueError
     # the base name may stand behind the array
-    behind = each_object(data, array, len)
-    # In a list, as MicroPython up to 1.22 takes text for whole that is cut: then the 0 is not the second of it.
-    around, _ = json.loads(
-        "[" + str(data[:array], "utf8") + "0" + str(data[behind:], "utf8") + ",0]"
-    )
+    while data[position] != ord("}"):
+        position = skip_space(data, position + 1)
+        if data[position] == ord("}"):
+            break  # an empty object
+        label = bytes(data[position : string_end(data, position)])
+        value = name_end(data, position)
+        end = value_end(data, value)
+        if label == b'"e"':
+            array = value
+        elif label == b'"bn"':
+            base_name = part(data, value, end)
+        position = skip_space(data, end)
     take = reader(_LABELS, tree, inside(tree, (oid, iid, rid, riid), emit), opaque)
-    base_name = dict(around).get("bn", "")
 
     def take_entry(entry):
         entry.setdefault("bn", base_name)

@@ -1,16 +1,14 @@
 # SenML JSON (RFC 8428 5; Core 1.1.1 7.4.4): 110
 # SPDX-License-Identifier: MIT
 from ..model.values import BOOLEAN, CORELNK, OBJLNK, OPAQUE, STRING
-from ..port import binascii, module
+from ..port import binascii
+from .json_text import check_end, json, part, skip_space, value_end
 from .senml import inside, put_digits, reader, walk
 from .text import base64, decimal
-
-json = module("json")
 
 _LABELS = ("bver", "bn", "bv", "n", "v", "vs", "vb", "vd", "vlo")
 # of the value, by type, from STRING on
 _VALUES = (b"vs", b"v", b"v", b"vb", b"vd", b"v", b"vlo", b"v", b"vs")
-_SPACE = b" \t\r\n"
 _CHUNK = const(48)  # bytes that are made base64 at a time: a multiple of three
 
 
@@ -47,40 +45,22 @@ def opaque(value):
 def each_object(data, position, function):
     """Call function(dict) for each object in the array that begins at data[position]; the place behind it. So
     not all of them are in memory at once."""
-    while data[position] in _SPACE:
-        position += 1
     if data[position] != ord("["):
         raise ValueError
-    depth = 0  # of braces, and of brackets in them
+    position = skip_space(data, position + 1)
+    if data[position] == ord("]"):
+        return position + 1
     while True:
-        position += 1
-        char = data[position]
-        if char == ord('"') and depth:
-            position = string_end(data, position)
-        elif char == ord("{") or char == ord("[") and depth:
-            if not depth:
-                start = position
-            depth += 1
-        elif char == ord("}") or char == ord("]") and depth:
-            depth -= 1
-            if not depth:
-                function(json.loads(str(data[start : position + 1], "utf8")))
-        elif depth:
-            continue
-        elif char == ord("]"):
-            return position + 1
-        elif char not in b" \t\r\n,":
+        if data[position] != ord("{"):
             raise ValueError
-
-
-def string_end(data, position):
-    # where the text that begins at data[position] has its closing quotation mark
-    while True:
-        position += 1
-        if data[position] == ord('"'):
-            return position
-        if data[position] == ord("\\"):
-            position += 1
+        end = value_end(data, position)
+        function(part(data, position, end))
+        position = skip_space(data, end)
+        if data[position] == ord("]"):
+            return position + 1
+        if data[position] != ord(","):
+            raise ValueError
+        position = skip_space(data, position + 1)
 
 
 def encode_all(writer, tree, paths):
@@ -119,9 +99,7 @@ def encode(writer, tree, oid, iid, rid, riid):
 
 def decode_all(data, start, end, tree, emit):
     data = memoryview(data)[start:end]
-    behind = each_object(data, 0, reader(_LABELS, tree, emit, opaque))
-    if str(data[behind:], "utf8").strip():
-        raise ValueError
+    check_end(data, each_object(data, skip_space(data, 0), reader(_LABELS, tree, emit, opaque)))
 
 
 def decode(data, start, end, tree, oid, iid, rid, riid, emit):

@@ -6,6 +6,7 @@ _select = module("select")
 _socket = module("socket")
 _time = module("time")
 
+_ECONNREFUSED = const(111)  # on Linux and lwIP
 MTU = const(1536)  # the longest datagram, bytes
 
 ticks_ms = _time.ticks_ms
@@ -91,10 +92,12 @@ class open_udp:
         self.s.connect(address)
 
     def send(self, buf, start, end):
+        """False where it did not get out: as good as lost on the air, the retransmission tries again."""
         try:
             self.s.send(memoryview(buf)[start:end])
-        except OSError:
-            pass  # lost, as on the air: the retransmission tries again
+        except OSError as error:
+            # refused by the server's host, which the network has reached
+            return error.args[0] == _ECONNREFUSED
 
     def recv(self):
         """The next datagram, or None; b"" for one that is too long."""

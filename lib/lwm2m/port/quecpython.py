@@ -103,7 +103,7 @@ class open_udp(_udp):
         try:
             self.s.sendto(bytes(memoryview(buf)[start:end]), self.a)
         except OSError:
-            pass
+            return False
 
     def recv(self):
         try:

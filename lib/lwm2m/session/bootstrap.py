@@ -67,6 +67,7 @@ class Bootstrap(Session):
     # Objects as they were, {object: {instance: {resource: value}}}; None: the server writes nothing now.
     saved = None
     gives_back = True  # known servers have the client again as soon as an attempt fails
+    engaged = False  # was access control in effect before the server wrote?
     end = None  # seconds, when the server's account ends
 
     def open(self):
@@ -105,6 +106,7 @@ class Bootstrap(Session):
         client = self.client
         if self.saved is None:
             self.saved = {}
+            self.engaged = client.access and client.access.engaged
             if self.listening:
                 self.emit(BOOTSTRAP)
         self.state = BOOTSTRAPPING
@@ -118,6 +120,8 @@ class Bootstrap(Session):
         if self.saved:
             self.tree.objects.update(self.saved)
             self.tree.snapshots.clear()
+            if self.client.access:
+                self.client.access.engaged = self.engaged
         self.saved = None
 
     def close(self):
@@ -261,13 +265,24 @@ class Bootstrap(Session):
         ssids = [tree.get(SERVER, iid, SHORT_SERVER_ID) for _, iid, _ in self.client._accounts()]
         if not len(ssids) == len(set(ssids)) == len(tree.objects[SERVER]) > 0:
             return False
-        own = tree.get(SECURITY, self.security_iid, SERVER_URI)
         for account in tree.objects[SECURITY].values():
-            # one bootstrap server alone (Core 1.1.1 6.1.2); it may have written its account to another instance
-            another = account.get(IS_BOOTSTRAP) and account.get(SERVER_URI) != own
-            if another or not usable(account):
+            # an empty one is the application's, that set() has put nothing into
+            if account and not usable(account):
                 return False
-        return True
+        # one bootstrap server alone (Core 1.1.1 6.1.2)
+        own = tree.get(SECURITY, self.security_iid, SERVER_URI)
+        others = self.other_accounts()
+        return not others or (
+            len(others) == 1 and tree.get(SECURITY, others[0], SERVER_URI) == own
+        )
+
+    def other_accounts(self):
+        """The security instances of bootstrap servers beside that of this session."""
+        return [
+            iid
+            for iid, account in self.tree.objects[SECURITY].items()
+            if account.get(IS_BOOTSTRAP) and iid != self.security_iid
+        ]
 
     def finish(self):
         """Bootstrap-Finish: 4.06 where what the server wrote can't be used (Core 1.1.1 6.1.7.2)."""
@@ -282,6 +297,10 @@ class Bootstrap(Session):
         if not self.consistent():
             client.call_soon(self.refused, BOOTSTRAP_REG_FAILURE)
             raise CoapError(NOT_ACCEPTABLE)
+        for iid in self.other_accounts():
+            # it may not delete its account, but write it to another instance: that is the one from now on
+            tree.delete(SECURITY, self.security_iid)
+            self.security_iid = iid
         self.emit(BOOTSTRAP_TRANSFER_COMPLETE)
         self.saved = None
         self.attempts = self.sequences = 0

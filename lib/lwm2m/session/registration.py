@@ -41,7 +41,7 @@ from ..model.tree import MAY_READ
 from ..model.values import format_path
 from ..port import sooner, ticks_diff
 from ..reporting import observations as reporting
-from .session import CONNECTING, LEAVING, LONGEST_SLEEP, REGISTERED, REQUESTING, Session
+from .session import CONNECTING, FAR, LEAVING, LONGEST_SLEEP, REGISTERED, REQUESTING, Session
 
 # what an update is to say, bits of `update_parts`
 NEW_LIFETIME = const(1)
@@ -52,7 +52,7 @@ FORCED = const(8)  # it is to go, whatever it says
 
 SHORTEST_PERIOD = const(15)  # seconds between two updates without cause
 LONGEST_UPDATE = const(600)  # seconds
-FAR = const(1 << 28)  # seconds: far ahead, and yet an integer that is no object
+SHORTEST_TRY = const(10)  # seconds that an update has at least, in a long lifetime
 LOCKED_WAIT = const(100)  # ms until it is seen whether the application still holds the lock
 
 
@@ -88,6 +88,7 @@ class Registration(Session):
     update_parts = 0
     minor = -1  # the minor version that is registered, -1 before there is one
     in_queue_mode = False  # as it is registered
+    give_up = 0  # seconds, when the update that is under way is given up; 0: there is none
     last_mid = -1  # of the last message that went out
 
     def __init__(self, client, security_iid, server_iid):
@@ -291,12 +292,17 @@ class Registration(Session):
 
     def update_time(self):
         """How many seconds before the lifetime ends an update goes: its last retransmission may stay without
-        an answer, and then a handshake and a new registration take `update_early`."""
-        span = self.coap.transmit_span()
-        wait = 2 * span + self.coap.ack_timeout * self.coap.random_factor // 1000
+        an answer, and then the server is to be reached anew."""
+        coap = self.coap
+        wait = 2 * coap.transmit_span() + coap.ack_timeout * coap.random_factor // 1000
+        return self.return_time() + (wait + 999) // 1000
+
+    def return_time(self):
+        """How many seconds a handshake, if there is one, and a new registration may take."""
+        wait = self.client.update_early
         if self.dtls:
-            wait += span
-        return self.client.update_early + wait // 1000
+            wait += self.coap.transmit_span() // 1000
+        return wait
 
     def fallback(self):
         client = self.client
@@ -334,6 +340,12 @@ class Registration(Session):
         body = self.put_links if parts & NEW_OBJECTS else None
         # Another one only where the answer stays away for longer than it can, as after an exception.
         self.due = client.now_s + LONGEST_UPDATE
+        # A short lifetime has no room for all retransmissions: a quarter is left to register anew.
+        quarter = self.lifetime() // 4
+        self.give_up = max(
+            self.expires - min(self.return_time() + 1, quarter),  # poll() may come some ms late
+            client.now_s + min(SHORTEST_TRY, quarter),
+        )
         self.update_parts = 0
         try:
             self.coap.request(
@@ -345,6 +357,7 @@ class Registration(Session):
 
     def updated(self, code, message):
         """The update is answered, or lost (`code` below 0)."""
+        self.give_up = 0
         if code == CHANGED:
             return self.registered(REG_UPDATE_COMPLETE)
         if code == TIMED_OUT:
@@ -411,10 +424,10 @@ class Registration(Session):
         if self.state != REGISTERED:
             return -1
         self.tree.minor = self.minor  # another server may have another version
-        wait = -1
-        if not (self.update_parts or client.now_s >= self.due):
-            wait = min(self.due - client.now_s, LONGEST_SLEEP) * 1000 + 1
-        elif not coap.at_nstart():
+        if self.give_up and client.now_s >= self.give_up:
+            self.updated(TIMED_OUT, None)
+            return 0
+        if (self.update_parts or client.now_s >= self.due) and not coap.at_nstart():
             self.update()
             return 0
         if self.deferred:
@@ -423,6 +436,9 @@ class Registration(Session):
             return LOCKED_WAIT
         if self.sends:
             self.sends[0].poll(now)
+        # an update that is due, but waits for another exchange, is no reason to wake
+        left = (self.give_up or self.due) - client.now_s
+        wait = min(left, LONGEST_SLEEP) * 1000 + 1 if left > 0 else -1
         if self.in_queue_mode and not self.asleep:
             wait = sooner(wait, self.stay_awake(now))
         wait = sooner(wait, reporting.poll(self, now))

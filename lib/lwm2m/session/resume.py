@@ -1,15 +1,15 @@
 # A registration that outlives a deep sleep, beside its DTLS session: where it is, until when, who observes what
 # SPDX-License-Identifier: MIT
+from ..formats.json_text import json, loads
 from ..ids import SECURITY
-from ..port import binascii, module, time
+from ..port import binascii, time
 from ..reporting.attributes import NAMES, Attributes
 from ..reporting.observations import from_record, resource_changed
-
-json = module("json")
+from .session import FAR
 
 _FORM = const(2)  # another one where what is saved has another form
 
-# Behind what is saved: MicroPython up to 1.22 takes JSON that is cut for whole.
+# Behind what is saved, which else may have been cut.
 _END = b"\n"
 
 
@@ -66,12 +66,13 @@ def wake(session, now):
     try:
         if data[-1:] != _END:
             return
-        form, expires, lifetime, minor, links, location, attributes, observations = json.loads(
-            data
-        )
+        form, expires, lifetime, minor, links, location, attributes, observations = loads(data)
         shift = client.now_s - time()
+        expires += shift
+        if not lifetime:
+            expires = client.now_s + FAR  # it has no end
         # more than the lifetime is left where the clock lost its time
-        if form != _FORM or not client.now_s < expires + shift <= client.now_s + lifetime:
+        if form != _FORM or not client.now_s < expires <= client.now_s + (lifetime or FAR):
             return
         location = [binascii.unhexlify(segment) for segment in location]
         session.attributes = [attached(path, values) for path, values in attributes]
@@ -79,12 +80,12 @@ def wake(session, now):
             from_record(session, binascii.unhexlify(token), record, shift)
             for token, record in observations
         ]
-    except (ValueError, TypeError):
+    except (ValueError, IndexError, TypeError):
         session.attributes = []
         session.observations = []
         return
     session.location = location
-    session.expires = expires + shift
+    session.expires = expires
     session.minor = session.tree.minor = minor
     session.restore_parts(lifetime, objects(session) != links)
     # what happened meanwhile is not known

@@ -47,6 +47,7 @@ BOOTSTRAPPING = const(8)  # with the bootstrap server: it may write
 MOST_DEFERRED = const(4)
 PATIENCE = const(247)  # seconds that a request, and so its server, waits for the delayed answer
 MOST_SNAPSHOTS = const(2)
+FAR = const(1 << 28)  # seconds: far ahead, and yet an integer that is no object
 LONGEST_SLEEP = const(1000)  # seconds: the clock is looked at once in a while
 
 # the defaults of the retries, 1/x/17 to 19
@@ -322,6 +323,9 @@ class Session:
     def fail(self, event):
         """An attempt failed: again after a while, or, at the end of the sequence, what else is left."""
         client = self.client
+        carrier = self.dtls or self.coap
+        if carrier and carrier.unsent:
+            return self.no_network()
         self.emit(event)
         if self.state == IDLE:
             return  # the application stopped it
