@@ -160,10 +160,11 @@ class Life:
             self.remember(d)
             self.deliver(peer, d)
         self.poll()
-        for p in self.peers():
+        for p in self.link.peers.values():
             if len(p.heard) > 20:
                 p.heard = p.heard[-10:]
                 p.requests = p.requests[-10:]
+        for p in self.peers():
             if self.random.below(30) == 0:
                 self.moods(p)
         del self.link.events[:], self.link.times[:]
