@@ -3,6 +3,7 @@
 import lwm2m.coap.endpoint as endpoint
 import lwm2m.session.session as session_file
 from link import *
+from lwm2m import LATER
 
 UPDATE = "/rd/7"
 
@@ -435,3 +436,23 @@ def test_two_bootstrap_servers_are_one_too_many():
     assert b.put("/1/0", b"\xc1\x00\x65\xc1\x01\x3c\xc1\x06\x01\xc1\x07U", TLV).code == 0x44
     assert b.post("/bs").code == 0x86
     link.until("BOOTSTRAP_REG_FAILURE", 5)
+
+
+def test_a_delayed_answer_that_cannot_be_sent():
+    """It is lost, and nothing of it stays: later notifications go out once each."""
+    link = Link(lifetime=300)
+    c = link.client
+    s = link.server
+    c.on_read("/3/0/0", lambda path, v: LATER)
+    assert s.put("/3/0/14", b"", 0, (QUERY, "pmin=0")).code == 0x44
+    token = s.observe("/3/0/14", TEXT).token
+    s.ask(GET, "/3/0/0", [(ACCEPT, TEXT)])
+    link.run(2)
+    with Failing(s, "send", MemoryError()):
+        c.answer("/3/0/0", "late")
+        link.run(2)
+    assert MemoryError in printed()
+    n = len(s.heard)
+    c.set("/3/0/14", "+01:00")
+    link.run(5)
+    assert [m.payload for m in s.notes(token, n)] == [b"+01:00"]

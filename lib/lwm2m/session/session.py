@@ -184,12 +184,14 @@ class Session:
         """Do again what has its answer now."""
         if self.client.now_s - self.deferred[0].since > PATIENCE:
             self.deferred.pop(0)
-        for deferred in self.deferred[:]:
-            if deferred.waiting in deferred.answers and self.may_send():
-                self.deferred.remove(deferred)
-                self.tree.answers = deferred.answers
-                deferred.again(now)
-        self.tree.answers = ()
+        try:
+            for deferred in self.deferred[:]:
+                if deferred.waiting in deferred.answers and self.may_send():
+                    self.deferred.remove(deferred)
+                    self.tree.answers = deferred.answers
+                    deferred.again(now)
+        finally:
+            self.tree.answers = ()
 
     def stream_function(self, message):
         """The application's function for an opaque body that is written as it comes, or None."""
