@@ -126,7 +126,7 @@ def test_a_board_without_a_file_system_is_told_what_to_do(boot, capsys):
 
 def test_mip_installs_from_package_json(boot):
     """As `mpremote mip install github:...` does, from a checkout."""
-    disk = boot("none", heap=1 << 20, network=True)
+    disk = boot("none", heap=3 << 20, network=True)
     disk.exec(RAM_DISK)
     disk.release()
     done = subprocess.run(
