@@ -76,6 +76,7 @@ FEATURES = {
     ),
     "http": ("http.py",),  # and by HTTP
     "asyncio": ("aio.py",),
+    "storage": ("storage.py",),  # the account and more outlive a power cut, in files
     "cbc": ("dtls/cbc.py",),
     "crypto": ("crypto/aes.py", "crypto/sha256.py"),
     # Machine code: in frozen images, or as .mpy for one architecture; no profile has it.
@@ -110,6 +111,7 @@ PROFILES = {
         "sensors",
         "asyncio",
         "firmware",
+        "storage",
     ),
     "full": (
         "resume",

@@ -100,7 +100,7 @@ _NO_NODES = {
 
 # Floors, from the top; a file may import from its own floor and from those below.
 _FLOORS = (
-    ("__init__", "quectel", "shell", "aio", "hooks"),
+    ("__init__", "quectel", "shell", "aio", "hooks", "storage"),
     ("client",),
     ("servers",),
     ("session",),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 # Folder by folder, and in each from the top. A new file goes above all that it imports.
 _FOLDERS = (
-    ("", "__init__ aio quectel shell client servers hooks"),
+    ("", "__init__ aio quectel shell storage client servers hooks"),
     ("session", "bootstrap registration resume session"),
     ("management", "dispatch composite discover operations"),
     ("reporting", "observations composite attributes send storing timeseries"),
