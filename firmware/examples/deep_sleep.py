@@ -1,31 +1,15 @@
 # Wakes up, measures, tells the server, and goes to deep sleep: the registration goes on all the while
 # SPDX-License-Identifier: MIT
-from lwm2m.port import binascii, module, ready, sys, time
+from lwm2m.port import binascii, ready, sys, time
 
 from lwm2m import Client
 from lwm2m.model.tables.ipso import TABLE
 from lwm2m.objects import sensor
-
-os = module("os")
+from lwm2m.storage import Files
 
 SERVER = sys.argv[1] if len(sys.argv) > 1 else "coaps://lwm2m.example"
 SLEEP = 600  # seconds, well below the lifetime
-
-
-def load(name):
-    """What save() kept under this name, or None."""
-    try:
-        with open(name, "rb") as kept:
-            return kept.read()
-    except OSError:
-        return None
-
-
-def save(name, data):
-    """Keep it in a file. A power cut leaves the old or the new, nothing in between."""
-    with open(name + ".new", "wb") as new:
-        new.write(data)
-    os.rename(name + ".new", name)
+kept = Files("kept")  # a folder; a power cut leaves the old or the new in it, nothing in between
 
 
 def heard(name, ssid):
@@ -44,8 +28,8 @@ client = Client(
     lifetime=86400,
     binding="UQ",  # queue mode: the server keeps its requests until the client is heard of
     awake_time=3,
-    load=load,
-    save=save,
+    load=kept.load,
+    save=kept.save,
 )
 client.event(heard)
 client.objects(TABLE)

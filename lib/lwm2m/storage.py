@@ -69,6 +69,13 @@ class Files:
             return False
         return data
 
+    def _set_aside(self, old, new):
+        """Rename, or leave it: a file system may be one that can only be read."""
+        try:
+            self._move(old, new)
+        except OSError:
+            pass
+
     def _move(self, old, new):
         """Rename where the platform's rename may not replace a file."""
         try:
@@ -91,12 +98,12 @@ class Files:
             return data
         newer = self._read(path + ".new")
         if data is False:
-            self._move(path, path + ".bad")
+            self._set_aside(path, path + ".bad")
             self._tell_damage(name)
         if newer is None or newer is False:
             return None
         # a cut between the two halves of a rename has left it
-        self._move(path + ".new", path)
+        self._set_aside(path + ".new", path)
         return newer
 
     def _tell_damage(self, name):

@@ -159,6 +159,28 @@ def test_damage():
     assert files.load("a") == b"next"
 
 
+def test_a_file_system_that_can_only_be_read():
+    class ReadOnly(Disk):
+        def rename(self, old, new):
+            raise OSError(30)
+
+        def remove(self, path):
+            raise OSError(30)
+
+    disk = Disk()
+    Files("k", disk).save("a", b"kept")
+    only = ReadOnly()
+    files = Files("k", only)
+    told = []
+    files.on_damage = told.append
+    only.files = {"k/a.new": disk.files["k/a"]}
+    assert files.load("a") == b"kept" and not told
+    only.files["k/a"] = b"damaged"
+    assert files.load("a") == b"kept" and told == ["a"]
+    only.files.pop("k/a.new")
+    assert files.load("a") is None and told == ["a", "a"]
+
+
 def test_no_room():
     disk = Disk()
     files = Files("k", disk)
