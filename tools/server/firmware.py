@@ -217,8 +217,10 @@ class Firmware:
         if update is None or task is None:
             return result
         given = Options.of({k: v for k, v in (options or {}).items() if k != "async"})
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        while not task.done():
+            # one that meets the end of what the task waits for is lost, up to Python 3.11's wait_for()
+            task.cancel()
+            await asyncio.wait({task}, timeout=1)
         sync = {"async": False, "origin": given.origin}
         try:
             await self._operations.exec(endpoint, update.path(CANCEL), sync)
