@@ -18,7 +18,7 @@ from tools.build.profiles import LIB, PACKAGE, ROOT
 
 UNIT = ROOT / "tests/unit"
 OBJECT = "tests/interop/test_lwm2m_object.py"
-pytestmark = [pytest.mark.needs("micropython"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.needs("micropython"), pytest.mark.timeout(480)]
 
 # Runs every test of a folder; prints a line for each: ok, skip or FAIL, and its name.
 RUNNER = """
@@ -69,7 +69,7 @@ def run(library: Path, unit: Path, folder: Path, left_out=()) -> tuple[dict[str,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=200,
+        timeout=400,
         check=False,
     )
     assert re.search(r"^done$", done.stdout, re.M), done.stdout[-2000:]
